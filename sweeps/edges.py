@@ -1,0 +1,112 @@
+"""Do the best values crowd an edge of a range, and if so, is it an edge of the search or of what can be trained?
+
+With uniform sampling some of the best trials lie near an edge by chance. The test is Fisher's exact one: of N trials,
+M lie in the outer band of the range; were the k best picked blindly, the number of them in the band would be
+hypergeometric. A crowd is called when so many would come with a probability under `ALPHA`, shared out over all
+parameters, sides and bands that are looked at (Bonferroni), and when the best lie towards the outside of the band
+rather than the inside, where an optimum just within the range would put them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sweeps.space import Flags, Floats
+
+ALPHA = 0.01  #: probability of calling a crowd anywhere in a stage where there is none
+BANDS = (0.05, 0.1, 0.2)  #: outer shares of the range that are looked at
+_MIN_DIVERGED = 3  #: trials that it takes to call a stretch diverged
+_DIVERGED_SHARE = 0.8
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """A crowd of the best trials at one side of a range.
+
+    Attributes:
+        side: "low" or "high".
+        band: Share of the range that they lie in.
+        inside: How many of the best lie in it.
+        best: How many best trials there are.
+        p: Probability of so many by chance.
+    """
+
+    side: str
+    band: float
+    inside: int
+    best: int
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cliff:
+    """Where trials begin to diverge at one side of a range.
+
+    Attributes:
+        side: "low" or "high".
+        at: Position in [0, 1] half-way between the last good trial and the diverged ones.
+        diverged: Diverged trials past it.
+        total: Trials past it.
+    """
+
+    side: str
+    at: float
+    diverged: int
+    total: int
+
+
+def crowd(positions: Floats, best: Flags, side: str, tests: int) -> Crowd | None:
+    """The crowd of the best trials at a side of a range, or None where chance explains it.
+
+    Args:
+        positions: (n,) positions in [0, 1] of the trials that did not diverge.
+        best: (n,) true for the best of them.
+        side: "low" or "high".
+        tests: How many parameters and sides are looked at in this stage.
+    """
+    outward = positions if side == "high" else 1.0 - positions
+    for band in BANDS:
+        in_band = outward >= 1.0 - band - _ROUNDING
+        inside, k = int(np.sum(in_band & best)), int(np.sum(best))
+        p = hypergeometric_tail(inside, len(positions), int(np.sum(in_band)), k)
+        if p < ALPHA / (tests * len(BANDS)) and float(np.mean(outward[in_band & best])) >= 1.0 - band / 2 - _ROUNDING:
+            return Crowd(side, band, inside, k, p)
+    return None
+
+
+def cliff(positions: Floats, diverged: Flags, side: str) -> Cliff | None:
+    """The point past which nearly all trials diverge, or None where there is no such point.
+
+    Args:
+        positions: (n,) positions in [0, 1].
+        diverged: (n,) true for trials that a rule stopped.
+        side: "low" or "high".
+    """
+    if int(np.sum(diverged)) < _MIN_DIVERGED or bool(np.all(diverged)):
+        return None
+    outward = positions if side == "high" else 1.0 - positions
+    order = np.argsort(outward, kind="stable")
+    outward, bad = outward[order], diverged[order].astype(np.int64)
+    # Cut where the fewest trials stand on the wrong side: diverged before the cut, or good past it.
+    good_past = np.sum(1 - bad) - np.r_[0, np.cumsum(1 - bad)]
+    wrong = np.r_[0, np.cumsum(bad)] + good_past
+    cut = int(np.argmin(wrong))
+    past = len(bad) - cut
+    if cut == 0 or past < _MIN_DIVERGED or bad[cut:].sum() < _DIVERGED_SHARE * past:
+        return None
+    at = float(outward[cut - 1] + outward[cut]) / 2
+    return Cliff(side, at if side == "high" else 1.0 - at, int(bad[cut:].sum()), past)
+
+
+def hypergeometric_tail(least: int, total: int, marked: int, drawn: int) -> float:
+    """Probability of at least `least` marked ones among `drawn` out of `total`, of which `marked` are marked."""
+    ways = sum(
+        math.comb(marked, hits) * math.comb(total - marked, drawn - hits)
+        for hits in range(least, min(marked, drawn) + 1)
+        if drawn - hits <= total - marked
+    )
+    return ways / math.comb(total, drawn)

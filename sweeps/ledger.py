@@ -1,0 +1,230 @@
+"""What came back and is not stored yet: rows gather here between two flushes, as columns.
+
+Reports of a trial are stored together with its end, so a trial that is tried again leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sweeps.objective import Objective, best_rows
+from sweeps.space import Columns, Floats
+from sweeps.tables import masked
+from workers.messages import Ends, Flags, Ints, Reports, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an attempt ran.
+
+    Attributes:
+        slot: Number of the slot.
+        host: Name of the machine.
+        pid: Process id of the worker.
+    """
+
+    slot: int
+    host: str
+    pid: int
+
+
+class Ledger:
+    """The rows of one stage between two flushes.
+
+    Attributes:
+        finished: Trials that have ended since the last flush.
+        attempts: Attempts that have ended since the last flush.
+        rows: Reports that are held.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        """An empty ledger.
+
+        Args:
+            objective: Decides each trial's best epoch.
+        """
+        self._objective = objective
+        self._reports: list[Reports] = []
+        self._ended: list[tuple[Ints, Ints]] = []
+        self._reasons: dict[int, str] = {}
+        self._attempts: list[dict[str, Any]] = []
+        self.finished = 0
+        self.attempts = 0
+        self.rows = 0
+
+    def report(self, reports: Reports) -> None:
+        """Take in reports."""
+        if len(reports.trial):
+            self._reports.append(reports)
+            self.rows += len(reports.trial)
+
+    def end(self, ends: Ends, final: Flags, attempts: Ints, place: Place) -> None:
+        """Take in ends of attempts; those that are not final leave their attempt, and their reports are dropped.
+
+        Args:
+            ends: The ends.
+            final: (n,) whether the trial ended with the attempt.
+            attempts: (n,) number of each attempt.
+            place: Where they ran.
+        """
+        self._attempts.append(_attempt_rows(ends, attempts, place))
+        self.attempts += len(attempts)
+        if final.all():
+            self._ended.append((ends.trial, ends.status))
+            self.finished += len(ends.trial)
+        else:
+            self._ended.append((ends.trial[final], ends.status[final]))
+            self.finished += int(final.sum())
+            self.drop(ends.trial[~final])
+        for trial, reason in ends.reasons.items():
+            self._reasons[trial] = reason
+
+    def drop(self, trials: Ints) -> None:
+        """Forget the reports of trials that are tried again."""
+        self._reports = [_where(block, ~np.isin(block.trial, trials)) for block in self._reports]
+        self.rows = sum(len(block.trial) for block in self._reports)
+
+    def curve(self, trial: int) -> Floats:
+        """The objective by epoch of a trial that is not stored yet."""
+        parts = [objective_values(block, self._objective)[block.trial == trial] for block in self._reports]
+        return np.concatenate([np.empty(0), *parts])
+
+    def take(self, columns: Columns, seeds: Ints) -> tuple[dict[str, tuple[Mapping[str, Any], int]], list[str]]:
+        """The rows to store, by table, and the names of the metrics in them; what goes on stays.
+
+        Args:
+            columns: Values of each parameter for all trials of the stage.
+            seeds: Seeds of all trials of the stage.
+        """
+        trials = np.concatenate([np.empty(0, np.int64), *(t for t, _ in self._ended)])
+        status = np.concatenate([np.empty(0, np.int64), *(s for _, s in self._ended)])
+        order = np.argsort(trials, kind="stable")
+        trials, status = trials[order], status[order]
+        everything = _joined(self._reports)
+        belongs = np.isin(everything.trial, trials)
+        stays = _where(everything, ~belongs)
+        reports = _sorted(_where(everything, belongs))
+        attempts = self._attempts
+        rows = {
+            "reports": (_report_columns(reports), len(reports.trial)),
+            "attempts": (
+                {name: list(itertools.chain.from_iterable(block[name] for block in attempts)) for name in _ATTEMPT},
+                sum(len(block["trial"]) for block in attempts),
+            ),
+            "trials": (self._trial_columns(trials, status, reports, columns, seeds), len(trials)),
+        }
+        self._reports = [stays] if len(stays.trial) else []
+        self._ended, self._attempts, self._reasons = [], [], {}
+        self.finished, self.attempts, self.rows = 0, 0, len(stays.trial)
+        return rows, sorted(reports.metrics)
+
+    def _trial_columns(
+        self, trials: Ints, status: Ints, reports: Reports, columns: Columns, seeds: Ints
+    ) -> dict[str, Any]:
+        """One row per ended trial: its config, and its metrics at its best epoch."""
+        values = reports.metrics.get(self._objective.metric)
+        scores = np.full(len(reports.trial), np.inf) if values is None else self._objective.scores(values)
+        best = best_rows(reports.trial, scores)
+        at = np.searchsorted(trials, reports.trial[best])
+        has_best = np.zeros(len(trials), np.bool_)
+        has_best[at] = True
+        rows = np.zeros(len(trials), np.int64)
+        rows[at] = best
+        words = [each.word for each in Status]
+        picked: dict[str, Any] = {}
+        for name, metric in reports.metrics.items():
+            missing = ~has_best
+            if name in reports.missing:
+                missing = missing | (reports.missing[name][rows] if len(reports.trial) else True)
+            picked[name] = masked(metric[rows] if len(metric) else np.zeros(len(trials)), missing)
+        chosen = trials.tolist()
+        picked |= {name: [column[i] for i in chosen] for name, column in columns.items()}
+        epochs = np.searchsorted(reports.trial, trials, "right") - np.searchsorted(reports.trial, trials, "left")
+        return picked | {
+            "trial": trials,
+            "status": [words[s] for s in status.tolist()],
+            "reason": [self._reasons.get(trial) for trial in chosen],
+            "epochs": epochs,
+            "best_epoch": masked(reports.epoch[rows] if len(reports.epoch) else rows, ~has_best),
+            "seed": seeds[trials],
+        }
+
+
+_ATTEMPT = ("trial", "attempt", "outcome", "started", "seconds", "host", "slot", "pid", "error", "traceback")
+
+
+def _attempt_rows(ends: Ends, attempts: Ints, place: Place) -> dict[str, list[Any]]:
+    """Ends as rows of the `attempts` table."""
+    count, trials = len(ends.trial), ends.trial.tolist()
+    words = [each.word for each in Status]
+    # A loss whose moment nobody knows has no start.
+    started = [None if s != s else int(s * 1e6) for s in ends.started.tolist()]
+    return {
+        "trial": trials,
+        "attempt": attempts.tolist(),
+        "outcome": [words[s] for s in ends.status.tolist()],
+        "started": started,
+        "seconds": [None if s != s else s for s in ends.seconds.tolist()],
+        "host": [place.host] * count,
+        "slot": [place.slot] * count,
+        "pid": [place.pid] * count,
+        "error": [ends.reasons.get(trial) for trial in trials],
+        "traceback": [ends.tracebacks.get(trial) for trial in trials],
+    }
+
+
+def _report_columns(reports: Reports) -> dict[str, Any]:
+    """Reports as columns of their table."""
+    columns: dict[str, Any] = {
+        name: masked(values, reports.missing.get(name)) for name, values in reports.metrics.items()
+    }
+    return {"trial": reports.trial, "epoch": reports.epoch, **columns}
+
+
+def _joined(blocks: Sequence[Reports]) -> Reports:
+    """Blocks of reports as one; a metric that a block does not have is missing there."""
+    names = list(dict.fromkeys(name for block in blocks for name in block.metrics))
+    metrics, missing = {}, {}
+    for name in names:
+        values, gaps = [], []
+        for block in blocks:
+            size = len(block.trial)
+            here = name in block.metrics
+            values.append(block.metrics[name] if here else np.full(size, np.nan))
+            gaps.append(block.missing.get(name, np.zeros(size, np.bool_)) if here else np.ones(size, np.bool_))
+        metrics[name] = np.concatenate(values)
+        if any(gap.any() for gap in gaps):
+            missing[name] = np.concatenate(gaps)
+    empty: npt.NDArray[np.int64] = np.empty(0, np.int64)
+    return Reports(
+        np.concatenate([empty, *(block.trial for block in blocks)]),
+        np.concatenate([empty, *(block.epoch for block in blocks)]),
+        metrics,
+        missing,
+    )
+
+
+def _where(reports: Reports, rows: Flags | Ints) -> Reports:
+    """Some rows of the reports."""
+    return Reports(
+        reports.trial[rows],
+        reports.epoch[rows],
+        {name: values[rows] for name, values in reports.metrics.items()},
+        {name: gaps[rows] for name, gaps in reports.missing.items()},
+    )
+
+
+def _sorted(reports: Reports) -> Reports:
+    """The reports in the order of trial and epoch."""
+    return _where(reports, np.lexsort((reports.epoch, reports.trial)).astype(np.int64))
+
+
+def objective_values(reports: Reports, objective: Objective) -> Floats:
+    """(n,) the objective of each report, NaN where it has none."""
+    return reports.metrics.get(objective.metric, np.full(len(reports.trial), np.nan))

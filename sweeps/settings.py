@@ -1,0 +1,274 @@
+"""What a sweep is: its settings, checked, whether their keys come from TOML, YAML or Python."""
+
+from __future__ import annotations
+
+import math
+import os
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sweeps.declaration import RESERVED, config_from, space_from
+from sweeps.errors import UsageError
+from sweeps.objective import Objective
+from sweeps.rules import BlowUp, NonFinite
+from sweeps.sampling import METHODS, grid_size
+from sweeps.space import Config, Space
+from workers.messages import Rule
+from workers.training import did_you_mean
+
+MAX_TRIALS = 100_000_000
+_TOP = ("train", "setup", "metric", "mode", "seed", "space", "stage", "search", "stop", "run")
+_STAGE = ("name", "trials", "epochs", "method", "include", "continue")
+_STOP = ("nan", "blowup", "loss", "timeout")
+_RUN = ("slots", "cpus", "gpus", "retries", "budget")
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class StageSettings:
+    """One stage as it was asked for.
+
+    Attributes:
+        name: Its name, in the tables and in file names.
+        trials: How many trials.
+        epochs: Budget of each.
+        method: How configs are drawn; one of `METHODS`.
+        include: Configs of the first trials, full or partial.
+    """
+
+    name: str
+    trials: int
+    epochs: int
+    method: str = "random"
+    include: tuple[Config, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StopSettings:
+    """When a trial is stopped.
+
+    Attributes:
+        nan: Stop at a metric that is not finite.
+        blowup: Stop when the loss is so many times its first value; None for never.
+        loss: The metric that `blowup` watches.
+        timeout_s: Wall-clock seconds of a trial; None for no limit.
+    """
+
+    nan: bool = True
+    blowup: float | None = 3.0
+    loss: str = "loss"
+    timeout_s: float | None = None
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules, in the order in which they are asked."""
+        rules: list[Rule] = [NonFinite()] if self.nan else []
+        if self.blowup is not None:
+            rules.append(BlowUp(self.loss, self.blowup))
+        return tuple(rules)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """How trials are run; nothing here changes a result.
+
+    Attributes:
+        slots: How many trials run at the same time; None for as many as the cores allow.
+        cpus: Cores of a trial, and the threads of its BLAS.
+        retries: How often a trial is tried again after its worker was lost or it ran out of time.
+        budget_s: Wall-clock seconds for the whole sweep; None for no limit.
+    """
+
+    slots: int | None = None
+    cpus: int = 1
+    retries: int = 1
+    budget_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A sweep, checked.
+
+    Attributes:
+        train: `file.py:function` or `package.module:function`.
+        setup: The same for the function that loads data, or None.
+        objective: The metric that is optimised, and its direction.
+        seed: Seed of everything that is drawn.
+        space: What is searched.
+        stages: The plan, in order.
+        stop: When a trial is stopped.
+        run: How trials are run.
+        folder: What relative files are relative to.
+    """
+
+    train: str
+    setup: str | None
+    objective: Objective
+    seed: int
+    space: Space
+    stages: tuple[StageSettings, ...]
+    stop: StopSettings
+    run: RunSettings
+    folder: pathlib.Path
+
+    @property
+    def slots(self) -> int:
+        """How many trials run at the same time."""
+        return self.run.slots or max(1, len(os.sched_getaffinity(0)) // self.run.cpus)
+
+
+def settings_from(written: Mapping[str, Any], folder: pathlib.Path, *, seed: int | None = None) -> Settings:
+    """Checked settings.
+
+    Args:
+        written: The sweep file's keys.
+        folder: What relative files are relative to.
+        seed: Replaces the file's seed.
+
+    Raises:
+        UsageError: The first thing that is wrong, in one line that says how to mend it.
+    """
+    top = _Section("the sweep file", written, _TOP)
+    if "search" in written:
+        raise UsageError("[search] (a plan from a budget) is not available in this version: list the stages as [[stage]]")
+    space = space_from(top.table("space"))
+    metric = top.text("metric", "the metric that is optimised, as the trainer reports it")
+    if metric in RESERVED or metric in space.parameters:
+        raise UsageError(f"metric = {metric!r} is also a parameter or a table column: report it under another name")
+    mode = top.text("mode", 'mode = "max" or mode = "min"')
+    if mode not in ("max", "min"):
+        raise UsageError(f'mode must be "max" or "min", found {mode!r}')
+    given = written.get("stage", [])
+    if not isinstance(given, Sequence) or not given:
+        raise UsageError("there is no stage: add [[stage]] with name, trials and epochs")
+    stages = tuple(_stage(stage, i, space) for i, stage in enumerate(given))
+    names = [stage.name.casefold() for stage in stages]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"two stages are called {name!r}: every stage needs a name of its own")
+    return Settings(
+        train=top.text("train", '"train.py:train" or "package.module:function"'),
+        setup=top.text("setup", default=None),
+        objective=Objective(metric, mode),
+        seed=top.whole("seed", 0, 0) if seed is None else seed,
+        space=space,
+        stages=stages,
+        stop=_stop(top.table("stop")),
+        run=_run(top.table("run")),
+        folder=folder,
+    )
+
+
+class _Section:
+    """A table of the sweep file: knows its keys, and says where a wrong one is."""
+
+    def __init__(self, where: str, written: Any, known: Sequence[str]) -> None:
+        if not isinstance(written, Mapping):
+            raise UsageError(f"{where} must be a table, found {type(written).__name__}")
+        self._where, self._written = where, written
+        for key in written:
+            if key not in known:
+                raise UsageError(f"{where}: unknown key {key!r}{did_you_mean(str(key), known)}")
+
+    def table(self, key: str) -> Mapping[str, Any]:
+        """A table inside; empty when it is not there."""
+        value = self._written.get(key, {})
+        if not isinstance(value, Mapping):
+            raise UsageError(f"[{key}] must be a table, found {value!r}")
+        return value
+
+    def text(self, key: str, wanted: str = "", default: Any = ...) -> Any:
+        """A text."""
+        value = self._written.get(key, default)
+        if value is ...:
+            raise UsageError(f"{self._where}: {key!r} is missing: {wanted}")
+        if value is not default and (not isinstance(value, str) or not value):
+            raise UsageError(f"{self._where}: {key} must be a text, found {value!r}")
+        return value
+
+    def whole(self, key: str, default: Any = ..., least: int = 1, most: int = 2**63 - 1) -> Any:
+        """A whole number from `least` to `most`."""
+        value = self._written.get(key, default)
+        if value is ...:
+            raise UsageError(f"{self._where}: {key!r} is missing: a whole number from {least}")
+        if value is not default and (isinstance(value, bool) or not isinstance(value, int)):
+            raise UsageError(f"{self._where}: {key} must be a whole number, found {value!r}")
+        if value is not default and not least <= value <= most:
+            raise UsageError(f"{self._where}: {key} must be from {least} to {most}, found {value}")
+        return value
+
+    def seconds(self, key: str) -> float | None:
+        """A duration: a number of seconds, or a text such as "90s", "10m", "1h30m"."""
+        value = self._written.get(key)
+        return None if value is None else _seconds(f"{self._where}: {key}", value)
+
+    def get(self, key: str, default: Any) -> Any:
+        """Whatever is written, for the caller to check."""
+        return self._written.get(key, default)
+
+
+def _stage(written: Any, number: int, space: Space) -> StageSettings:
+    """One checked stage."""
+    section = _Section(f"[[stage]] number {number + 1}", written, _STAGE)
+    name = section.text("name", 'a name such as "coarse"')
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"stage name {name!r}: letters, digits, '_' and '-' only, since files are called so")
+    where = f"stage {name!r}"
+    section = _Section(where, written, _STAGE)
+    method = section.text("method", default="random")
+    if method not in METHODS:
+        raise UsageError(f"{where}: unknown method {method!r}{did_you_mean(method, METHODS)}")
+    if section.get("continue", 0):
+        raise UsageError(f"{where}: continue (trials that go on in a later stage) is not available in this version")
+    trials = section.whole("trials", most=MAX_TRIALS)
+    include = section.get("include", [])
+    if not isinstance(include, Sequence) or isinstance(include, str):
+        raise UsageError(f"{where}: include must be a list of configs, such as [{{ lr = 1e-3 }}]")
+    if len(include) > trials:
+        raise UsageError(f"{where}: includes {len(include)} configs but has {trials} trials")
+    if method == "grid":
+        trials = grid_size(space, trials)
+        if include:
+            raise UsageError(f"{where}: a grid has its own configs: leave out include, or use another method")
+    configs = tuple(config_from(config, space, f"{where}, include {i + 1}") for i, config in enumerate(include))
+    return StageSettings(name, trials, section.whole("epochs"), method, configs)
+
+
+def _stop(written: Mapping[str, Any]) -> StopSettings:
+    """The checked [stop] table."""
+    section = _Section("[stop]", written, _STOP)
+    nan, blowup = section.get("nan", True), section.get("blowup", 3.0)
+    if not isinstance(nan, bool):
+        raise UsageError(f"[stop]: nan must be true or false, found {nan!r}")
+    if blowup is False or blowup is None:
+        blowup = None
+    elif isinstance(blowup, bool) or not isinstance(blowup, int | float) or not 1 < blowup < math.inf:
+        raise UsageError(f"[stop]: blowup must be a number above 1, such as 3.0, or false; found {blowup!r}")
+    return StopSettings(
+        nan, None if blowup is None else float(blowup), section.text("loss", default="loss"), section.seconds("timeout")
+    )
+
+
+def _run(written: Mapping[str, Any]) -> RunSettings:
+    """The checked [run] table."""
+    section = _Section("[run]", written, _RUN)
+    slots = None if section.get("slots", "auto") == "auto" else section.whole("slots", most=100_000)
+    if section.get("gpus", 0):
+        raise UsageError("[run]: gpus are not available in this version: a trial sees the GPUs that this process sees")
+    return RunSettings(slots, section.whole("cpus", 1), section.whole("retries", 1, 0), section.seconds("budget"))
+
+
+def _seconds(where: str, value: Any) -> float:
+    """A duration in seconds."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
+        return float(value)
+    if isinstance(value, str):
+        parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd])\s*", value)
+        total = sum(float(number) * _UNITS[unit] for number, unit in parts)
+        if total > 0 and re.fullmatch(r"(\d+(?:\.\d+)?\s*[smhd]\s*)+", value):
+            return total
+    raise UsageError(f'{where} must be a duration above zero, such as "90s", "10m" or "1h30m"; found {value!r}')

@@ -1,0 +1,243 @@
+"""The folder of a run: Parquet parts while a stage runs, one canonical file per table and stage when it ended.
+
+    sweep.toml                              the settings as resolved
+    trials/000-coarse.parquet               a finished stage
+    trials/001-fine.part-00000.parquet      a stage that runs; reports/ and attempts/ alike
+    stages/000-coarse.parquet               region and evidence from the start of the stage, counts from its end
+    logs/coarse-17.log                      what a trial printed
+
+The protocol. A part is written under a hidden name, synced, renamed, its folder synced. The parts of one flush carry
+one number in all tables and are written reports, attempts, trials: what has no trials part never happened, and is
+removed when the run is opened. At the end of a stage the parts of a table become one sorted file: it is written as
+`.000-coarse.ready`; from that moment its parts are removed, and then it is renamed to its place. A crash in between
+is finished when the run is opened. At any moment (stage, trial, epoch) is unique for a reader.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pathlib
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sweeps.errors import RunHeld, UsageError
+from sweeps.regions import Region
+from sweeps.space import Flags, Space, Value
+from sweeps.tables import Layout, conform, layout_of, merged, read, schema_of, sync_folder, table_of, values_of, write
+
+_PART = re.compile(r"(\d{3})-([A-Za-z0-9_-]+)\.part-(\d+)\.parquet")
+_CANONICAL = re.compile(r"(\d{3})-([A-Za-z0-9_-]+)\.parquet")
+_READY = re.compile(r"\.(\d{3})-([A-Za-z0-9_-]+)\.ready")
+_TABLES = ("reports", "attempts", "trials")  # in the order in which they are written
+
+
+class Store:
+    """A run's folder, held by one driver.
+
+    Attributes:
+        folder: Where it is.
+    """
+
+    def __init__(self, folder: pathlib.Path, space: Space) -> None:
+        """Take hold of a run's folder, making it if need be, and finish what a crash left unfinished.
+
+        Args:
+            folder: Where the run is, or is to be.
+            space: The sweep's space, which gives the columns.
+
+        Raises:
+            RunHeld: Another driver holds it.
+            UsageError: It cannot be written, or a file in it is damaged.
+        """
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = _hold(folder)
+            for table in (*_TABLES, "stages", "logs"):
+                (folder / table).mkdir(exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot write results to {folder}: {error.strerror}; choose another place with --out") from error
+        self._recover()
+        self._layout = layout_of(space)
+        for path in self._files("reports"):
+            self._layout = self._layout.with_metrics(set(schema_of(path).names) - {"stage", "trial", "epoch"})
+        self._next_part = 1 + max((int(m[3]) for m in map(_PART.fullmatch, self._names("trials")) if m), default=-1)
+
+    def close(self) -> None:
+        """Let go of the folder; closing twice is harmless."""
+        self._lock.close()
+
+    def is_finished(self, number: int) -> bool:
+        """Whether a stage has its canonical files."""
+        return self._canonical("trials", number) is not None
+
+    def finished_rows(self, number: int) -> int:
+        """How many trials a stage's canonical file has."""
+        path = self._canonical("trials", number)
+        return 0 if path is None else read(path, ["trial"]).num_rows
+
+    def done(self, number: int, count: int) -> Flags:
+        """(count,) true for the trials of a stage that are stored."""
+        flags = np.zeros(count, np.bool_)
+        for path in self._files("trials", number):
+            trials = read(path, ["trial"])["trial"].to_numpy()
+            flags[trials[trials < count]] = True
+        return flags
+
+    def trials(self, number: int, columns: Sequence[str]) -> pa.Table:
+        """Columns of a stage's stored trials, in their order; null for a metric that was never reported."""
+        schema = self._layout.schema("trials")
+        wanted = pa.schema([schema.field(n) if n in schema.names else pa.field(n, pa.float64()) for n in columns])
+        tables = [
+            conform(read(path, [n for n in columns if n in schema_of(path).names]), wanted)
+            for path in self._files("trials", number)
+        ]
+        return pa.concat_tables([wanted.empty_table(), *tables]).sort_by("trial")
+
+    def parameter(self, table: pa.Table, name: str, space: Space) -> list[Value]:
+        """A parameter's native values from a table of `trials`."""
+        return values_of(table[name], space.parameters[name])
+
+    def append(
+        self,
+        number: int,
+        stage: str,
+        rows: Mapping[str, tuple[Mapping[str, Any], int]],
+        metrics: Sequence[str],
+    ) -> None:
+        """Store trials that ended, with their reports and attempts.
+
+        Args:
+            number: Number of the stage.
+            stage: Its name.
+            rows: Columns and row count for each of `reports`, `attempts` and `trials`.
+            metrics: Names of the metrics in them.
+        """
+        self._widen(metrics)
+        for table in _TABLES:
+            columns, count = rows[table]
+            schema = self._layout.schema(table)
+            path = self.folder / table / f"{number:03d}-{stage}.part-{self._next_part:05d}.parquet"
+            write(path, [table_of(schema, {"stage": stage, **columns}, count)], schema)
+        self._next_part += 1
+
+    def finish(self, number: int, stage: str) -> None:
+        """Turn the parts of a stage, and what it had before, into one sorted file per table."""
+        for table in _TABLES:
+            schema = self._layout.schema(table)
+            ready = self.folder / table / f".{number:03d}-{stage}.ready"
+            write(ready, merged(self._files(table, number), schema), schema)
+            self._settle(ready)
+
+    def begin_stage(self, number: int, row: Mapping[str, Any]) -> None:
+        """Store a stage's row: its region when it starts, with its counts when it ends."""
+        schema = self._layout.schema("stages")
+        path = self.folder / "stages" / f"{number:03d}-{row['stage']}.parquet"
+        write(path, [table_of(schema, {name: [value] for name, value in row.items()}, 1)], schema)
+
+    def stage(self, number: int) -> dict[str, Any] | None:
+        """A stage's row, or None before it has begun."""
+        path = self._canonical("stages", number)
+        return None if path is None else read(path).to_pylist()[0]  # type: ignore[no-any-return]
+
+    def log(self, stage: str, printed: Sequence[tuple[int, str]]) -> None:
+        """Append what trials printed to their logs; -1 is what was printed outside of any trial."""
+        for trial, text in printed:
+            name = f"{stage}-{trial}.log" if trial >= 0 else "worker.log"
+            with open(self.folder / "logs" / name, "a", encoding="utf-8", errors="replace") as file:
+                file.write(text)
+
+    def _widen(self, metrics: Sequence[str]) -> None:
+        """Give a metric that was never seen before its column in every file: readers take the first file's columns.
+
+        Metrics show up with the first reports of a stage, so this is rare and the files are few.
+        """
+        wider = self._layout.with_metrics(metrics)
+        if wider.metrics == self._layout.metrics:
+            return
+        for table in ("reports", "trials"):
+            schema = wider.schema(table)
+            for path in self._files(table):
+                write(path, [conform(read(path), schema)], schema)
+        self._layout = wider
+
+    def _recover(self) -> None:
+        """Finish what a crash left: temporary files go, ready files take their place, lone parts never happened."""
+        for table in (*_TABLES, "stages"):
+            for name in os.listdir(self.folder / table):
+                if name.startswith(".") and name.endswith(".tmp"):
+                    os.unlink(self.folder / table / name)
+                elif _READY.fullmatch(name):
+                    self._settle(self.folder / table / name)
+        complete = {(m[1], m[3]) for m in map(_PART.fullmatch, self._names("trials")) if m}
+        for table in ("reports", "attempts"):
+            for name in self._names(table):
+                found = _PART.fullmatch(name)
+                if found and (found[1], found[3]) not in complete:
+                    os.unlink(self.folder / table / name)
+            sync_folder(self.folder / table)
+
+    def _settle(self, ready: pathlib.Path) -> None:
+        """Put a finished stage's file in the place of its parts."""
+        found = _READY.fullmatch(ready.name)
+        assert found is not None
+        place = ready.with_name(f"{found[1]}-{found[2]}.parquet")
+        for name in self._names(ready.parent.name):
+            part = _PART.fullmatch(name)
+            if part and part[1] == found[1]:
+                os.unlink(ready.parent / name)
+        os.replace(ready, place)
+        sync_folder(ready.parent)
+
+    def _names(self, table: str) -> list[str]:
+        """Names of a table's Parquet files, in order."""
+        return sorted(name for name in os.listdir(self.folder / table) if not name.startswith("."))
+
+    def _files(self, table: str, number: int | None = None) -> list[pathlib.Path]:
+        """A table's Parquet files, or those of one stage."""
+        prefix = "" if number is None else f"{number:03d}-"
+        return [
+            self.folder / table / name
+            for name in self._names(table)
+            if name.startswith(prefix) and (_PART.fullmatch(name) or _CANONICAL.fullmatch(name))
+        ]
+
+    def _canonical(self, table: str, number: int) -> pathlib.Path | None:
+        """A finished stage's file."""
+        for name in self._names(table):
+            found = _CANONICAL.fullmatch(name)
+            if found and int(found[1]) == number:
+                return self.folder / table / name
+        return None
+
+
+def region_row(region: Region, written: Mapping[str, Any]) -> dict[str, Any]:
+    """A region as columns of the `stages` table."""
+    return {
+        "region": json.dumps(written),
+        "moves": json.dumps(dict(region.moves), sort_keys=True),
+        "evidence": list(region.evidence),
+    }
+
+
+def _hold(folder: pathlib.Path) -> Any:
+    """The open lock file of a run; the kernel lets go of it when this process dies."""
+    lock = open(folder / ".lock", "a+", encoding="utf-8")  # noqa: SIM115 - held for the driver's life
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        owner = lock.read().strip() or "another driver"
+        lock.close()
+        raise RunHeld(f"{folder} is held by {owner}: wait for it, or stop it first") from None
+    lock.truncate(0)
+    lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+    lock.flush()
+    return lock

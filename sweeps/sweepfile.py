@@ -1,0 +1,132 @@
+"""The sweep file: read with its overrides, and written back with every default filled in."""
+
+from __future__ import annotations
+
+import pathlib
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sweeps.declaration import written_from
+from sweeps.errors import UsageError
+from sweeps.settings import Settings
+from workers.training import did_you_mean
+
+
+def load(path: pathlib.Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The sweep file as it is written, with `--set` overrides applied; `settings_from` checks it.
+
+    Raises:
+        UsageError: It cannot be read, or an override cannot be applied.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"there is no sweep file {path}; `sweeps init` writes one to start from") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+    written = _from_yaml(path, text) if path.suffix in (".yaml", ".yml") else _from_toml(path, text)
+    for override in overrides:
+        _override(written, override)
+    return written
+
+
+def resolved(settings: Settings) -> dict[str, Any]:
+    """The settings as a sweep file, with every default written out."""
+    stop, run = settings.stop, settings.run
+    return {
+        "train": settings.train,
+        **({} if settings.setup is None else {"setup": settings.setup}),
+        "metric": settings.objective.metric,
+        "mode": settings.objective.mode,
+        "seed": settings.seed,
+        "space": written_from(settings.space),
+        "stage": [
+            {
+                "name": stage.name,
+                "trials": stage.trials,
+                "epochs": stage.epochs,
+                "method": stage.method,
+                **({"include": list(stage.include)} if stage.include else {}),
+            }
+            for stage in settings.stages
+        ],
+        "stop": {
+            "nan": stop.nan,
+            "blowup": False if stop.blowup is None else stop.blowup,
+            "loss": stop.loss,
+            **({} if stop.timeout_s is None else {"timeout": f"{stop.timeout_s:g}s"}),
+        },
+        "run": {
+            "slots": "auto" if run.slots is None else run.slots,
+            "cpus": run.cpus,
+            "retries": run.retries,
+            **({} if run.budget_s is None else {"budget": f"{run.budget_s:g}s"}),
+        },
+    }
+
+
+def _from_toml(path: pathlib.Path, text: str) -> dict[str, Any]:
+    """A TOML file."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not TOML: {error}") from error
+
+
+def _from_yaml(path: pathlib.Path, text: str) -> dict[str, Any]:
+    """A YAML file; `1e-4`, which YAML reads as a text, is refused."""
+    import yaml
+
+    try:
+        written = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(written, dict):
+        raise UsageError(f"{path} must be a table of keys, found {type(written).__name__}")
+    _refuse_number_texts(written, path.name)
+    return written
+
+
+def _refuse_number_texts(value: Any, where: str) -> None:
+    """Raise at a text that looks like a number."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _refuse_number_texts(item, f"{where}: {key}")
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_number_texts(item, where)
+    elif isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            return
+        mantissa, _, exponent = f"{number:e}".partition("e")
+        fixed = f"{float(mantissa):.1f}e{int(exponent):+d}"
+        raise UsageError(f"{where}: YAML reads {value!r} as a text, not as a number: write {fixed}")
+
+
+def _override(written: dict[str, Any], override: str) -> None:
+    """Apply one `--set dotted.key=value`; stages go by their names."""
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set {override!r}: write key=value, such as --set stage.coarse.trials=20")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text  # a word needs no quotes on a command line
+    place: Any = written
+    steps = key.strip().split(".")
+    for step in steps[:-1]:
+        if isinstance(place, list):
+            named = {str(stage.get("name")): stage for stage in place if isinstance(stage, dict)}
+            if step not in named:
+                raise UsageError(f"--set {override!r}: there is no stage {step!r}{did_you_mean(step, list(named))}")
+            place = named[step]
+        else:
+            place = place.setdefault(step, {})
+        if not isinstance(place, dict | list):
+            raise UsageError(f"--set {override!r}: {step!r} is not a table")
+    if isinstance(place, list):
+        raise UsageError(f"--set {override!r}: name the stage, such as stage.coarse.trials=20")
+    place[steps[-1]] = value

@@ -1,0 +1,263 @@
+"""The columns of the four tables, and the Parquet files that hold them. The one file that writes Parquet.
+
+Same rows, same bytes: columns in a fixed order (keys, parameters as declared, metrics by name), row groups of a fixed
+size, no clock, host or pid outside of `attempts`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from sweeps.errors import UsageError
+from sweeps.space import Choice, Fixed, Parameter, Range, Space, Value
+
+ROW_GROUP = 131_072  #: rows; fixed, so that the same rows give the same bytes
+TABLES = ("reports", "attempts", "trials", "stages")  # in the order in which they are written
+
+ATTEMPTS = pa.schema(
+    [
+        ("stage", pa.string()),
+        ("trial", pa.int64()),
+        ("attempt", pa.int64()),
+        ("outcome", pa.string()),
+        ("started", pa.timestamp("us", "UTC")),
+        ("seconds", pa.float64()),
+        ("host", pa.string()),
+        ("slot", pa.int64()),
+        ("pid", pa.int64()),
+        ("error", pa.string()),
+        ("traceback", pa.string()),
+    ]
+)
+STAGES = pa.schema(
+    [
+        ("stage", pa.string()),
+        ("number", pa.int64()),
+        ("method", pa.string()),
+        ("trials", pa.int64()),
+        ("epochs", pa.int64()),
+        ("completed", pa.int64()),
+        ("stopped", pa.int64()),
+        ("failed", pa.int64()),
+        ("timeout", pa.int64()),
+        ("lost", pa.int64()),
+        ("best_trial", pa.int64()),
+        ("best", pa.float64()),
+        ("region", pa.string()),
+        ("moves", pa.string()),
+        ("evidence", pa.list_(pa.string())),
+    ]
+)
+_TRIAL_KEYS = [
+    ("stage", pa.string()),
+    ("trial", pa.int64()),
+    ("status", pa.string()),
+    ("reason", pa.string()),
+    ("epochs", pa.int64()),
+    ("best_epoch", pa.int64()),
+    ("seed", pa.int64()),
+]
+_REPORT_KEYS = [("stage", pa.string()), ("trial", pa.int64()), ("epoch", pa.int64())]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns of `trials` and `reports`, which depend on the space and on the metrics seen so far.
+
+    Attributes:
+        parameters: Type of each parameter's column.
+        metrics: Names of all metrics of the run so far.
+    """
+
+    parameters: Mapping[str, pa.DataType]
+    metrics: frozenset[str] = frozenset()
+
+    def with_metrics(self, names: Iterable[str]) -> Layout:
+        """The layout with more metrics."""
+        return Layout(self.parameters, self.metrics | frozenset(names))
+
+    def schema(self, table: str) -> pa.Schema:
+        """The columns of a table. A metric with a parameter's name is in `reports` only."""
+        if table == "attempts":
+            return ATTEMPTS
+        if table == "stages":
+            return STAGES
+        if table == "reports":
+            return pa.schema(_REPORT_KEYS + [(name, pa.float64()) for name in sorted(self.metrics)])
+        taken = {name for name, _ in _TRIAL_KEYS} | set(self.parameters)
+        metrics = [(name, pa.float64()) for name in sorted(self.metrics - taken)]
+        return pa.schema(_TRIAL_KEYS + list(self.parameters.items()) + metrics)
+
+
+def layout_of(space: Space) -> Layout:
+    """The layout of a run before its first report."""
+    return Layout({name: _type(parameter) for name, parameter in space.parameters.items()})
+
+
+def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Values as a column; what is no text goes into a text column as JSON."""
+    if pa.types.is_string(kind) and any(not isinstance(value, str | None) for value in values):
+        values = [value if value is None else json.dumps(value, sort_keys=True) for value in values]
+    return pa.array(values, kind)
+
+
+def values_of(stored: pa.ChunkedArray, parameter: Parameter) -> list[Value]:
+    """The native values of a parameter's column."""
+    values = stored.to_pylist()
+    if not isinstance(parameter, Range) and pa.types.is_string(stored.type):
+        known = list(parameter.values) if isinstance(parameter, Choice) else [parameter.value]
+        if not all(isinstance(value, str) for value in known):
+            native = {json.dumps(value, sort_keys=True): value for value in known}
+            return [None if value is None else native.get(value) for value in values]
+    return values  # type: ignore[no-any-return]
+
+
+def table_of(schema: pa.Schema, columns: Mapping[str, Any], rows: int) -> pa.Table:
+    """A table with every column of the schema, null where nothing is given; a lone value fills its column."""
+    arrays = []
+    for field in schema:
+        given = columns.get(field.name)
+        if given is None:
+            arrays.append(pa.nulls(rows, field.type))
+        elif isinstance(given, str):
+            arrays.append(pa.repeat(pa.scalar(given, field.type), rows))
+        elif isinstance(given, pa.Array | pa.ChunkedArray):
+            arrays.append(given)
+        else:
+            arrays.append(column(given, field.type))
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def masked(values: np.ndarray[Any, Any], missing: np.ndarray[Any, Any] | None) -> pa.Array:
+    """Numbers as a column: NaN stays NaN, what is missing is null."""
+    return pa.array(values, mask=missing)
+
+
+def write(path: pathlib.Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
+    """Write a Parquet file that is there whole or not at all, also after a power cut.
+
+    Args:
+        path: Its place.
+        tables: Its rows, in pieces.
+        schema: Its columns.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    with open(temporary, "wb") as file:
+        writer = pq.ParquetWriter(
+            file, schema, compression="zstd", compression_level=1, write_page_checksum=True, version="2.6"
+        )
+        with writer:
+            for piece in _row_groups(tables, schema):
+                writer.write_table(piece, row_group_size=ROW_GROUP)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync_folder(path.parent)
+
+
+def read(path: pathlib.Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A Parquet file, its checksums verified.
+
+    Raises:
+        UsageError: It is damaged, and is named.
+    """
+    try:
+        return pq.ParquetFile(path, page_checksum_verification=True).read(columns)
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(f"{path} is damaged and is not read: {' '.join(str(error).split())[:200]}") from error
+
+
+def schema_of(path: pathlib.Path) -> pa.Schema:
+    """The columns of a Parquet file.
+
+    Raises:
+        UsageError: It is damaged, and is named.
+    """
+    try:
+        return pq.read_schema(path)
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(f"{path} is damaged and is not read: {' '.join(str(error).split())[:200]}") from error
+
+
+def merged(paths: Sequence[pathlib.Path], schema: pa.Schema) -> Iterator[pa.Table]:
+    """The rows of several files in the order of trial and epoch, in pieces.
+
+    Trials end roughly in the order in which they began, so each file covers a stretch of trials: files are read in
+    the order of their first trial, and what lies before the next file's first trial is passed on. Memory holds the
+    overlap, not the stage.
+    """
+    order = [("trial", "ascending")] + [("epoch", "ascending")] * ("epoch" in schema.names)
+    order += [("attempt", "ascending")] * ("attempt" in schema.names)
+    firsts = sorted((_first_trial(path), path) for path in paths)
+    held = schema.empty_table()
+    for i, (_, path) in enumerate(firsts):
+        held = pa.concat_tables([held, conform(read(path), schema)])
+        if i + 1 < len(firsts):
+            before = pc.less(held["trial"], pa.scalar(firsts[i + 1][0], pa.int64()))
+            yield held.filter(before).sort_by(order)
+            held = held.filter(pc.invert(before))
+    yield held.sort_by(order)
+
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with exactly these columns: nulls for the ones that it lacks."""
+    have = set(table.column_names)
+    arrays = [table[f.name] if f.name in have else pa.nulls(table.num_rows, f.type) for f in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def sync_folder(folder: pathlib.Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _first_trial(path: pathlib.Path) -> int:
+    """The lowest trial of a file, from its statistics."""
+    metadata = pq.read_metadata(path)
+    place = metadata.schema.to_arrow_schema().get_field_index("trial")
+    groups = [metadata.row_group(i).column(place).statistics for i in range(metadata.num_row_groups)]
+    return min((s.min for s in groups if s is not None and s.has_min_max), default=0)
+
+
+def _row_groups(tables: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:
+    """The same rows in pieces of exactly `ROW_GROUP` rows, but for the last."""
+    held = schema.empty_table()
+    for table in tables:
+        held = pa.concat_tables([held, table])
+        whole = held.num_rows - held.num_rows % ROW_GROUP
+        for start in range(0, whole, ROW_GROUP):
+            yield held.slice(start, ROW_GROUP).combine_chunks()
+        held = held.slice(whole)
+    if held.num_rows:
+        yield held.combine_chunks()
+
+
+def _type(parameter: Parameter) -> pa.DataType:
+    """The type of a parameter's column: that of its values, or text where they differ."""
+    if isinstance(parameter, Range):
+        return pa.int64() if parameter.integer else pa.float64()
+    values = [parameter.value] if isinstance(parameter, Fixed) else list(parameter.values)
+    kinds = {type(value) for value in values}
+    if kinds == {bool}:
+        return pa.bool_()
+    if kinds == {int}:
+        return pa.int64()
+    if kinds <= {int, float}:
+        return pa.float64()
+    return pa.string()

@@ -1,0 +1,231 @@
+"""Carries out batches of trials: pulls epochs from the trainer, asks the rules, collects reports and ends.
+
+Runs in whatever process a backend chose. Pulling rather than being pushed means that stopping a trial is not asking
+it for another epoch, and that its clean-up is its generator's own `finally`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from workers.columns import EndColumns, ReportColumns
+from workers.console import Console
+from workers.messages import Batch, Metrics, Results, Status, Work
+from workers.training import bind, load, reports_of
+
+FLUSH_S = 0.25  #: reports wait no longer than this in a worker before they are sent
+KEYS = ("stage", "trial", "epoch")  #: columns of the reports table that no metric can be called
+
+Outcome = tuple[Status, str | None, str | None]  # status, reason, traceback
+
+
+class Stopped(Exception):
+    """The driver asked this slot to stop; what it runs is given up without an end."""
+
+
+class Runner:
+    """Runs the trials of one slot, one at a time.
+
+    Attributes:
+        work: What all trials have in common.
+        current: The trial that is running, -1 between two trials.
+    """
+
+    def __init__(
+        self,
+        slot: int,
+        work: Work,
+        send: Callable[[Results], None],
+        *,
+        console: Console | None = None,
+        began: Callable[[int], None] = lambda trial: None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Load the trainer and call `setup`, once for all trials.
+
+        Args:
+            slot: Number of the slot, for the messages.
+            work: What all trials have in common.
+            send: Takes results on their way to the driver.
+            console: Collects what trials print; None leaves the standard streams alone.
+            began: Told each trial as it begins, and -1 as it ends.
+            stopping: Asked at each report whether to give up.
+
+        Raises:
+            TrainerError: The trainer or `setup` cannot be found or does not fit.
+        """
+        self.work = work
+        self._slot = slot
+        self._send = send
+        self._console = console
+        self._began = began
+        self._stopping = stopping
+        self._train = load(work.train)
+        self._data = None if work.setup is None else load(work.setup)()
+        # Names were checked by the driver before anything started; here only the way to call is needed.
+        self._binding = bind(self._train, work.parameters, (), work.setup is not None)
+        self._reports = ReportColumns()
+        self._ends = EndColumns()
+        self._batch = -1
+        self._sent_at = time.monotonic()
+        self._notes: dict[str, None] = {}
+        self._told: set[str] = set()
+
+    def run(self, batch: Batch) -> None:
+        """Run every trial of a batch and send what they report.
+
+        Raises:
+            Stopped: `stopping` said so; the trial that was running has no end.
+        """
+        self._batch = batch.id
+        flush_s = 0.0 if batch.eager else FLUSH_S
+        names = self.work.parameters
+        rows = zip(*batch.columns, strict=True) if names else iter([()] * len(batch.trials))
+        for trial, seed, row in zip(batch.trials.tolist(), batch.seeds.tolist(), rows, strict=True):
+            config = {name: value for name, value in zip(names, row, strict=True) if value is not None}
+            started, clock = time.time(), time.perf_counter()
+            self._began(trial)
+            if self._console is not None:
+                self._console.begin(trial)
+            status, reason, trace = self._trial(trial, seed, config, batch.epochs, flush_s)
+            self._began(-1)
+            self._ends.add(trial, status, started, time.perf_counter() - clock, reason, trace)
+            if self._due(flush_s):
+                self.flush()
+        if len(self._ends) or len(self._reports):
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what has gathered since the last time."""
+        printed = [] if self._console is None else self._console.take()
+        notes = tuple(self._notes)
+        self._notes.clear()
+        reports, self._reports = self._reports, ReportColumns()
+        ends, self._ends = self._ends, EndColumns()
+        self._send(Results(self._slot, self._batch, reports.arrays(), ends.arrays(), printed, notes))
+        self._sent_at = time.monotonic()
+
+    def _due(self, flush_s: float) -> bool:
+        return time.monotonic() - self._sent_at >= flush_s
+
+    def _trial(self, trial: int, seed: int, config: dict[str, Any], epochs: int, flush_s: float) -> Outcome:
+        """How one trial ended. Whatever the trainer raises costs this trial and no other."""
+        try:
+            # A trainer that draws from the global generators must not depend on which trials ran here before it.
+            random.seed(seed)
+            np.random.seed(seed)
+            answer = self._train(**self._arguments(config, seed, epochs))
+            reports = reports_of(answer)
+            with contextlib.closing(answer) if hasattr(answer, "close") else contextlib.nullcontext():
+                return self._pull(trial, reports, epochs, flush_s)
+        except Stopped:
+            raise
+        except (Exception, SystemExit) as error:
+            return Status.FAILED, _one_line(error), _users_traceback(error)
+
+    def _pull(self, trial: int, reports: Iterator[Any], epochs: int, flush_s: float) -> Outcome:
+        """Ask for one epoch after the other until the budget is used, a rule stops it, or the trainer ends."""
+        rules, timeout_s = self.work.rules, self.work.timeout_s
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        history: list[Metrics] = []
+        for epoch, item in enumerate(reports, 1):
+            metrics = self._metrics(item)
+            history.append(metrics)
+            self._reports.add(trial, epoch, metrics)
+            for rule in rules:
+                reason = rule.judge(history)
+                if reason is not None:
+                    return Status.STOPPED, reason, None
+            if epoch >= epochs:
+                return Status.COMPLETED, None, None
+            if deadline is not None and time.monotonic() > deadline:
+                return Status.TIMEOUT, f"ran longer than {timeout_s:g} s", None
+            if self._stopping():
+                raise Stopped
+            if self._due(flush_s):
+                self.flush()
+        if not history:
+            return Status.FAILED, "the trainer reported nothing: it must yield or return metrics", None
+        return Status.COMPLETED, None, None
+
+    def _arguments(self, config: dict[str, Any], seed: int, epochs: int) -> dict[str, Any]:
+        """The keyword arguments of one trial's call."""
+        how = self._binding
+        arguments: dict[str, Any] = {"config": config} if how.as_dict else config
+        if how.epochs:
+            arguments["epochs"] = epochs
+        if how.seed:
+            arguments["seed"] = seed
+        if how.data:
+            arguments["data"] = self._data
+        return arguments
+
+    def _metrics(self, item: Any) -> Metrics:
+        """A report as a fresh dict of floats.
+
+        Raises:
+            TypeError: It is neither a dict nor a number.
+        """
+        if type(item) is not dict:
+            if isinstance(item, Mapping):
+                item = dict(item)
+            elif (value := _number(item)) is not None:
+                return {self.work.metric: value}
+            else:
+                raise TypeError(f"the trainer reported {type(item).__name__}, not a dict of metrics or a number")
+        for name, value in item.items():
+            if type(value) is not float or name in KEYS:
+                return self._coerced(item)
+        return dict(item)
+
+    def _coerced(self, item: Mapping[Any, Any]) -> Metrics:
+        """A report with every value as a float, or None where it is no number, which is noted once."""
+        metrics: dict[str, float | None] = {}
+        for key, value in item.items():
+            name = str(key)
+            if name in KEYS:
+                if name != "epoch":
+                    self._note(f"metric {name!r} has the name of a table column and is left out")
+                continue
+            metrics[name] = _number(value)
+            if metrics[name] is None and value is not None:
+                self._note(f"metric {name!r} is no number ({type(value).__name__}) and is stored as null")
+        return metrics
+
+    def _note(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._notes[text] = None
+
+
+def _number(value: Any) -> float | None:
+    """A value as a float: Python, numpy and torch scalars; None for what is no number."""
+    if isinstance(value, str | bytes | bytearray):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # an int past 1e308
+        return float("inf") if value > 0 else float("-inf")
+    except Exception:  # noqa: BLE001 - any object may be reported, and its __float__ may raise anything
+        return None
+
+
+def _one_line(error: BaseException) -> str:
+    """`ValueError: text`, whatever the exception's own `__str__` does."""
+    return traceback.format_exception_only(error)[-1].strip()[:500]
+
+
+def _users_traceback(error: BaseException) -> str:
+    """The traceback as the user's own program would have printed it: our frames left out."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename == __file__:
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(error), error, frame))[-20_000:]
+
