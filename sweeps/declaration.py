@@ -11,7 +11,19 @@ from sweeps.space import Choice, Config, Fixed, Parameter, Range, Space, Value
 from workers.training import did_you_mean
 
 #: Columns of the tables, and what a trainer is given beside its config: no parameter can be called so.
-RESERVED = ("stage", "trial", "status", "reason", "epochs", "best_epoch", "seed", "epoch", "data", "checkpoint", "config")
+RESERVED = (
+    "stage",
+    "trial",
+    "status",
+    "reason",
+    "epochs",
+    "best_epoch",
+    "seed",
+    "epoch",
+    "data",
+    "checkpoint",
+    "config",
+)
 _KINDS = ("uniform", "log", "int", "choice", "fixed")
 _SCALARS = (bool, int, float, str)
 
@@ -200,14 +212,18 @@ def _check_condition(
     """Raise unless the parents exist, can have these values, and do not depend on this parameter."""
     for parent, values in condition.items():
         if parent not in parameters:
-            raise UsageError(f"[space] {name}: when names an unknown {parent!r}{did_you_mean(parent, list(parameters))}")
+            raise UsageError(
+                f"[space] {name}: when names an unknown {parent!r}{did_you_mean(parent, list(parameters))}"
+            )
         source = parameters[parent]
         if isinstance(source, Range):
             raise UsageError(f"[space] {name}: when needs a choice, and {parent!r} is a range")
         known = source.values if isinstance(source, Choice) else (source.value,)
         for value in values:
             if value not in known:
-                raise UsageError(f"[space] {name}: {parent} is never {value!r}{did_you_mean(str(value), [*map(str, known)])}")
+                raise UsageError(
+                    f"[space] {name}: {parent} is never {value!r}{did_you_mean(str(value), [*map(str, known)])}"
+                )
     seen, front = set(), [name]
     while front:
         for parent in when.get(front.pop(), {}):
@@ -238,7 +254,11 @@ def _written(parameter: Parameter, condition: Mapping[str, tuple[Value, ...]] | 
     """What declares a parameter, in its shortest form."""
     extra = {} if condition is None else {"when": {parent: list(values) for parent, values in condition.items()}}
     if isinstance(parameter, Fixed):
-        return {"fixed": parameter.value, **extra} if extra or isinstance(parameter.value, list | dict) else parameter.value
+        return (
+            {"fixed": parameter.value, **extra}
+            if extra or isinstance(parameter.value, list | dict)
+            else parameter.value
+        )
     if isinstance(parameter, Choice):
         if len(set(parameter.weights)) > 1:
             extra = {"weights": list(parameter.weights), **extra}

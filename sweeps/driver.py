@@ -1,53 +1,29 @@
 """The loop of a run: for each stage fit its region, hand out its trials, store what comes back.
 
-The only file that reads the clock. It decides nothing itself: what to try is `sampling`, where is `regions`, who is
-next is `schedule`, what is safe is `store`.
+It decides nothing itself: what to try is `sampling`, where is `regions`, who is next is `schedule`, what is safe is
+`store`.
 """
 
 from __future__ import annotations
 
-import math
-import pathlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from sweeps.declaration import written_from
 from sweeps.errors import BackendFailed, SweepError
 from sweeps.interrupts import Interrupts
-from sweeps.ledger import Ledger, Place
-from sweeps.monitor import Monitor
-from sweeps.objective import Objective
+from sweeps.outcome import observed, outcome, region_from, region_row
 from sweeps.progress import View
-from sweeps.regions import Observed, Region, fit
-from sweeps.results import Standing, observed, standing, stored_region
+from sweeps.regions import Region, fit
 from sweeps.sampling import draw
-from sweeps.schedule import Schedule
 from sweeps.settings import Settings, StageSettings
 from sweeps.snapshot import Best, Snapshot
-from sweeps.store import Store, region_row
+from sweeps.stage import Halt, Slots, StageRun
+from sweeps.store import Store
 from workers.backend import Backend, BackendError
-from workers.messages import Batch, Ends, Lost, Ready, Results, Status
-
-FLUSH_S = 2.0  #: results wait no longer than this before they are stored
-FLUSH_ROWS = 200_000
-_DRAIN_S = 1.0  #: what short trials get to end by themselves when the run is asked to stop
-_GIVE_UP_S = 6.0  #: after that nothing is waited for
-_VIEW_S = 0.1
-
-
-class Stop(Exception):
-    """The run ends before its plan does, with what it has stored.
-
-    Attributes:
-        code: Exit code: 3 for a spent budget, 130 for an interrupt.
-    """
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 class Driver:
@@ -75,10 +51,7 @@ class Driver:
         self._open_backend = open_backend
         self._view = view
         self._interrupts = interrupts
-        self._backend: Backend | None = None
-        self._places: dict[int, Place] = {}
-        self._notes: set[str] = set()
-        self._batches = 0
+        self._slots: Slots | None = None
         self._began = time.monotonic()
         self._best: Best | None = None
 
@@ -86,7 +59,7 @@ class Driver:
         """Carry out what is left of the plan.
 
         Raises:
-            Stop: Before the plan was done: budget spent or interrupted. What is stored stays; the same call goes on.
+            Halt: Before the plan was done: budget spent or interrupted. What is stored stays; the same call goes on.
             SweepError: The run cannot go on; the text says why.
         """
         region = Region(self._settings.space)
@@ -102,54 +75,89 @@ class Driver:
                 "what is stored is safe: mend it and run the same command again"
             ) from error
         finally:
-            if self._backend is not None:
-                self._backend.close()
+            if self._slots is not None:
+                self._slots.backend.close()
 
     def _region(self, number: int, stage: StageSettings, previous: Region) -> Region:
         """Where a stage draws: as it was stored when the stage began, or fitted on the stage before it."""
         row = self._store.stage(number)
         if row is not None:
-            return stored_region(row, self._settings.space)
+            return region_from(row, self._settings.space)
         region = previous
         if number > 0:
-            before = self._settings.stages[number - 1]
             region = fit(previous, observed(self._store, number - 1, self._settings))
             for sentence in region.evidence:
-                self._view.say(f"{before.name} -> {stage.name}: {sentence}")
-        self._store.put_stage(number, region_row(region) | _plan_row(number, stage))
+                self._view.say(f"{self._settings.stages[number - 1].name} -> {stage.name}: {sentence}")
+        self._store.put_stage(number, _row(number, stage, region))
         return region
 
     def _stage(self, number: int, stage: StageSettings, region: Region) -> None:
         """Run what is left of a stage, and close it."""
-        settings = self._settings
+        settings, store = self._settings, self._store
         columns, seeds = draw(region.space, stage.method, settings.seed, number, stage.trials, stage.include)
-        pending = np.flatnonzero(~self._store.done(number, stage.trials))
+        pending = np.flatnonzero(~store.done(number, stage.trials)).astype(np.int64)
+        stored = outcome(store, number, settings.objective)
         if len(pending):
-            running = _Stage(self, number, stage, region, columns, seeds, pending)
-            running.run()
-            self._batches = running.schedule.next_batch
-        if len(pending) or not self._store.is_finished(number):
-            self._store.finish(number, stage.name)
-        now = standing(self._store, number, settings.objective)
-        self._best = better_of(self._best, now, stage.name, settings.objective, columns)
-        row = region_row(region) | _plan_row(number, stage) | dict(now.counts)
-        self._store.put_stage(number, row | {"best_trial": now.best_trial, "best": now.best})
+            if self._slots is None:
+                self._slots = Slots(self._open_backend())
+            base = self._snapshot(number, stage, stored.counts)
+            run = StageRun(settings, store, self._slots, self._view, self._halt, self._elapsed_s)
+            self._best = run.run(number, stage, region, columns, seeds, pending, base)
+        if len(pending) or not store.is_finished(number):
+            store.finish(number, stage.name)
+        after = outcome(store, number, settings.objective)
+        if after.best is not None and after.best_trial is not None:
+            if settings.objective.better(after.best, None if self._best is None else self._best.value):
+                config = {name: column[after.best_trial] for name, column in columns.items()}
+                config = {name: value for name, value in config.items() if value is not None}
+                self._best = Best(after.best, stage.name, after.best_trial, config, ())
+        row = _row(number, stage, region) | dict(after.counts)
+        store.put_stage(number, row | {"best_trial": after.best_trial, "best": after.best})
 
-    def backend(self) -> Backend:
-        """The slots, started when first asked for."""
-        if self._backend is None:
-            self._backend = self._open_backend()
-        return self._backend
+    def _snapshot(self, number: int, stage: StageSettings, counts: Any) -> Snapshot:
+        """How a stage stands before it runs."""
+        settings = self._settings
+        return Snapshot(
+            run=self._store.folder.name,
+            metric=settings.objective.metric,
+            mode=settings.objective.mode,
+            stage=stage.name,
+            number=number + 1,
+            stages=len(settings.stages),
+            epochs=stage.epochs,
+            total=stage.trials,
+            counts={word: count for word, count in counts.items() if count},
+            running=0,
+            slots=0,
+            rate=0.0,
+            elapsed_s=self._elapsed_s(),
+            eta_s=None,
+            best=self._best,
+            newest=None,
+            hint=None,
+        )
 
-    def elapsed_s(self) -> float:
+    def _elapsed_s(self) -> float:
         """Seconds since the driver started."""
         return time.monotonic() - self._began
 
-    def reason_to_stop(self) -> Stop | None:
+    def _halt(self) -> Halt | None:
         """Why the run should end early, if it should."""
         if self._interrupts.asked:
-            return Stop(130, "interrupted")
+            return Halt(130, "interrupted")
         budget_s = self._settings.run.budget_s
-        if budget_s is not None and self.elapsed_s() > budget_s:
-            return Stop(3, f"the budget of {budget_s:g} s is spent")
+        if budget_s is not None and self._elapsed_s() > budget_s:
+            return Halt(3, f"stopped: the budget of {budget_s:g} s is spent")
         return None
+
+
+def _row(number: int, stage: StageSettings, region: Region) -> dict[str, Any]:
+    """A stage's row before it has counts."""
+    return {
+        "stage": stage.name,
+        "number": number,
+        "method": stage.method,
+        "trials": stage.trials,
+        "epochs": stage.epochs,
+        **region_row(region, written_from(region.space)),
+    }

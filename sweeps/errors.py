@@ -40,4 +40,3 @@ class RunHeld(SweepError):
     """Another driver holds the run."""
 
     exit_code = 5
-

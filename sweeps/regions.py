@@ -116,9 +116,7 @@ class _Found:
     cliffs: dict[str, Cliff]
 
 
-def _look(
-    region: Region, name: str, parameter: Range, observed: Observed, best: Flags, active: Flags
-) -> _Found:
+def _look(region: Region, name: str, parameter: Range, observed: Observed, best: Flags, active: Flags) -> _Found:
     """The box of the best, the crowds at the sides, and the cliffs, in positions of the range."""
     positions = parameter.encode(observed.columns[name])
     tests = 2 * sum(isinstance(p, Range) for p in region.space.parameters.values())

@@ -45,4 +45,6 @@ class BlowUp:
         first, now = reports[0].get(self.loss), reports[-1].get(self.loss)
         if first is None or now is None or first <= 0 or not now > self.factor * first:
             return None
-        return f"{self.loss} {now:.4g} is more than {self.factor:g} times the first, {first:.4g}, at epoch {len(reports)}"
+        return (
+            f"{self.loss} {now:.4g} is more than {self.factor:g} times the first, {first:.4g}, at epoch {len(reports)}"
+        )

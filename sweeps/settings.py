@@ -134,7 +134,9 @@ def settings_from(written: Mapping[str, Any], folder: pathlib.Path, *, seed: int
     """
     top = _Section("the sweep file", written, _TOP)
     if "search" in written:
-        raise UsageError("[search] (a plan from a budget) is not available in this version: list the stages as [[stage]]")
+        raise UsageError(
+            "[search] (a plan from a budget) is not available in this version: list the stages as [[stage]]"
+        )
     space = space_from(top.table("space"))
     metric = top.text("metric", "the metric that is optimised, as the trainer reports it")
     if metric in RESERVED or metric in space.parameters:

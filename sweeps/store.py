@@ -16,7 +16,6 @@ is finished when the run is opened. At any moment (stage, trial, epoch) is uniqu
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import pathlib
 import re
@@ -28,7 +27,6 @@ import numpy as np
 import pyarrow as pa
 
 from sweeps.errors import RunHeld, UsageError
-from sweeps.regions import Region
 from sweeps.space import Flags, Space, Value
 from sweeps.tables import Layout, conform, layout_of, merged, read, schema_of, sync_folder, table_of, values_of, write
 
@@ -63,7 +61,9 @@ class Store:
             for table in (*_TABLES, "stages", "logs"):
                 (folder / table).mkdir(exist_ok=True)
         except OSError as error:
-            raise UsageError(f"cannot write results to {folder}: {error.strerror}; choose another place with --out") from error
+            raise UsageError(
+                f"cannot write results to {folder}: {error.strerror}; choose another place with --out"
+            ) from error
         self._recover()
         self._layout = layout_of(space)
         for path in self._files("reports"):
@@ -77,11 +77,6 @@ class Store:
     def is_finished(self, number: int) -> bool:
         """Whether a stage has its canonical files."""
         return self._canonical("trials", number) is not None
-
-    def finished_rows(self, number: int) -> int:
-        """How many trials a stage's canonical file has."""
-        path = self._canonical("trials", number)
-        return 0 if path is None else read(path, ["trial"]).num_rows
 
     def done(self, number: int, count: int) -> Flags:
         """(count,) true for the trials of a stage that are stored."""
@@ -136,7 +131,7 @@ class Store:
             write(ready, merged(self._files(table, number), schema), schema)
             self._settle(ready)
 
-    def begin_stage(self, number: int, row: Mapping[str, Any]) -> None:
+    def put_stage(self, number: int, row: Mapping[str, Any]) -> None:
         """Store a stage's row: its region when it starts, with its counts when it ends."""
         schema = self._layout.schema("stages")
         path = self.folder / "stages" / f"{number:03d}-{row['stage']}.parquet"
@@ -216,15 +211,6 @@ class Store:
             if found and int(found[1]) == number:
                 return self.folder / table / name
         return None
-
-
-def region_row(region: Region, written: Mapping[str, Any]) -> dict[str, Any]:
-    """A region as columns of the `stages` table."""
-    return {
-        "region": json.dumps(written),
-        "moves": json.dumps(dict(region.moves), sort_keys=True),
-        "evidence": list(region.evidence),
-    }
 
 
 def _hold(folder: pathlib.Path) -> Any:

@@ -98,9 +98,7 @@ def _find(folder: Path) -> tuple[list[Path], Reader]:
 def _read_binary(path: Path) -> tuple[Bytes, Bytes]:
     records = np.fromfile(path, np.uint8)
     if len(records) != IMAGES * (1 + PIXELS):
-        raise ValueError(
-            f"CIFAR-10: {path} is truncated: {len(records):,} of {IMAGES * (1 + PIXELS):,} bytes"
-        )
+        raise ValueError(f"CIFAR-10: {path} is truncated: {len(records):,} of {IMAGES * (1 + PIXELS):,} bytes")
     records = records.reshape(IMAGES, 1 + PIXELS)
     return records[:, 0], records[:, 1:]
 

@@ -9,23 +9,25 @@ import math
 import os
 import socket
 from collections import deque
+from collections.abc import Callable
 
 from workers.messages import Batch, Event, Lost, Ready, Status, Work
-from workers.runner import Runner
+from workers.runner import Runner, Stopped
 
 
 class Inline:
     """One slot in this process; `wait` runs one batch."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, *, stopping: Callable[[], bool] = lambda: False) -> None:
         """Load the trainer and call `setup`.
 
         Args:
             work: What all trials have in common.
+            stopping: Asked at each report whether to give up what runs.
         """
         self._queue: deque[Batch] = deque()
         self._events: list[Event] = []
-        self._runner = Runner(0, work, self._events.append)
+        self._runner = Runner(0, work, self._events.append, stopping=stopping)
         self._announce()
 
     def submit(self, slot: int, batch: Batch) -> None:
@@ -35,7 +37,11 @@ class Inline:
     def wait(self, timeout_s: float) -> list[Event]:
         """What happened; runs the next batch when there is nothing to tell."""
         if not self._events and self._queue:
-            self._runner.run(self._queue.popleft())
+            try:
+                self._runner.run(self._queue.popleft())
+            except Stopped:
+                self._runner.flush()
+                self.kill(0)
         events = list(self._events)
         self._events.clear()
         return events

@@ -193,9 +193,7 @@ def _zeros(sizes: Sequence[int], batch_norm: bool, dtype: npt.DTypeLike) -> Para
         shapes += [(outputs,) for outputs in sizes[1:-1]]
     ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))
     flat = np.zeros(ends[-1], dtype)
-    views = tuple(
-        flat[start:end].reshape(shape) for start, end, shape in zip([0, *ends], ends, shapes, strict=False)
-    )
+    views = tuple(flat[start:end].reshape(shape) for start, end, shape in zip([0, *ends], ends, shapes, strict=False))
     depth = len(layers)
     return Parameters(
         flat=flat,

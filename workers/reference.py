@@ -76,7 +76,7 @@ def train(
             than the last minibatch, which CS231n prints. Not finite once the training has diverged.
         train_acc: Accuracy on the first 1,000 training examples after the epoch.
         val_acc: Accuracy on the validation part after the epoch.
-        lr: The learning rate of the epoch.
+        learning_rate: The learning rate of the epoch.
         update_ratio: Norm of the epoch's last update over the norm of the weights; about 1e-3 is healthy,
             0 where regularisation has left no weights.
 
@@ -86,16 +86,14 @@ def train(
         data = data.subset(subset)
     rng = np.random.default_rng(seed)
     net = _untrained(hidden, layers, init, batch_norm, rng, data)
-    step = updates.create(
-        update, net.parameters.flat, momentum=momentum, rms_decay=rms_decay, beta1=beta1, beta2=beta2
-    )
+    step = updates.create(update, net.parameters.flat, momentum=momentum, rms_decay=rms_decay, beta1=beta1, beta2=beta2)
     for epoch in range(1, epochs + 1):
         loss, update_ratio = _epoch(net, step, lr, reg, batch, rng, data)
         report = {
             "loss": loss,
             "train_acc": network.accuracy(net, data.x_train[:SAMPLE], data.y_train[:SAMPLE]),
             "val_acc": network.accuracy(net, data.x_val, data.y_val),
-            "lr": lr,
+            "learning_rate": lr,
             "update_ratio": update_ratio,
         }
         if verbose:
@@ -166,5 +164,5 @@ def _line(epoch: int, epochs: int, report: dict[str, float]) -> str:
     """The line that CS231n's trainer prints after an epoch."""
     return (
         f"Finished epoch {epoch} / {epochs}: cost {report['loss']:f}, train: {report['train_acc']:f}, "
-        f"val {report['val_acc']:f}, lr {report['lr']:e}"
+        f"val {report['val_acc']:f}, lr {report['learning_rate']:e}"
     )

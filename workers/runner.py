@@ -228,4 +228,3 @@ def _users_traceback(error: BaseException) -> str:
     while frame is not None and frame.tb_frame.f_code.co_filename == __file__:
         frame = frame.tb_next
     return "".join(traceback.format_exception(type(error), error, frame))[-20_000:]
-

@@ -65,9 +65,7 @@ def load(function: Function) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def bind(
-    train: Callable[..., Any], parameters: Sequence[str], optional: Sequence[str], has_data: bool
-) -> Binding:
+def bind(train: Callable[..., Any], parameters: Sequence[str], optional: Sequence[str], has_data: bool) -> Binding:
     """How to call a trainer with these parameters.
 
     Args:

@@ -186,9 +186,7 @@ def test_a_hostile_call_in_a_batch_of_the_right_opcodes_runs_nothing(python, tmp
     replace_batch(python, hostile)
     with pytest.raises(ValueError, match="unexpected POP"):
         cifar10.load(python)
-    replace_batch(
-        python, python2_pickle(images[0][:N], images[1][:N]).replace(b"numpy\nndarray", b"os\nabort")
-    )
+    replace_batch(python, python2_pickle(images[0][:N], images[1][:N]).replace(b"numpy\nndarray", b"os\nabort"))
     cifar10.load(python)
     assert not trap.exists()
 

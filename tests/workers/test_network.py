@@ -54,13 +54,8 @@ def test_the_loss_is_that_of_plain_loops():
     reg = 0.2
     total = 0.0
     for values, label in zip(x.tolist(), y.tolist(), strict=True):
-        for layer, (weights, bias) in enumerate(
-            zip(net.parameters.weights, net.parameters.biases, strict=True)
-        ):
-            units = [
-                bias[j] + sum(value * weights[i, j] for i, value in enumerate(values))
-                for j in range(len(bias))
-            ]
+        for layer, (weights, bias) in enumerate(zip(net.parameters.weights, net.parameters.biases, strict=True)):
+            units = [bias[j] + sum(value * weights[i, j] for i, value in enumerate(values)) for j in range(len(bias))]
             values = units if layer == 2 else [max(unit, 0.0) for unit in units]
         total += math.log(sum(math.exp(value) for value in values)) - values[label]
     squares = sum(w * w for weights in net.parameters.weights for w in weights.ravel().tolist())
@@ -113,9 +108,7 @@ def test_a_constant_added_to_all_scores_changes_nothing(constant):
     x, y = examples(6, 4, 3)
     plain, shifted = build([4, 5, 3]), build([4, 5, 3])
     shifted.parameters.biases[-1][:] += constant
-    assert network.backpropagate(shifted, x, y, 0.1) == pytest.approx(
-        network.backpropagate(plain, x, y, 0.1), abs=1e-9
-    )
+    assert network.backpropagate(shifted, x, y, 0.1) == pytest.approx(network.backpropagate(plain, x, y, 0.1), abs=1e-9)
     np.testing.assert_allclose(shifted.gradient.flat, plain.gradient.flat, atol=1e-9)
 
 
@@ -188,9 +181,7 @@ def test_accuracy_is_the_share_of_correct_predictions():
     assert network.accuracy(net, x, np.array([0, 1, 0, 0])) == 0.75
 
 
-@pytest.mark.parametrize(
-    ("init", "deviation"), [("small", 1e-4), ("xavier", 0.05), ("he", math.sqrt(2) * 0.05)]
-)
+@pytest.mark.parametrize(("init", "deviation"), [("small", 1e-4), ("xavier", 0.05), ("he", math.sqrt(2) * 0.05)])
 def test_initial_weights_have_the_deviation_of_their_scheme(init, deviation):
     """The sample deviation of 40,000 normal numbers is within 2 % (5 sigma and more)."""
     net = build([400, 100, 3], init=init)

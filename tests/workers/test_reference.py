@@ -45,7 +45,7 @@ def test_every_epoch_is_reported_as_plain_numbers(digits):
     rows = reports(digits)
     assert len(rows) == 3
     for row in rows:
-        assert list(row) == ["loss", "train_acc", "val_acc", "lr", "update_ratio"]
+        assert list(row) == ["loss", "train_acc", "val_acc", "learning_rate", "update_ratio"]
         assert all(type(value) is float for value in row.values())
 
 
@@ -65,7 +65,7 @@ def test_training_changes_no_data(digits):
 
 
 def test_the_learning_rate_decays_per_epoch(digits):
-    rates = [row["lr"] for row in reports(digits, lr=0.1, decay=0.5, epochs=4)]
+    rates = [row["learning_rate"] for row in reports(digits, lr=0.1, decay=0.5, epochs=4)]
     assert rates == pytest.approx([0.1, 0.05, 0.025, 0.0125])
 
 

@@ -1,0 +1,123 @@
+"""`sweeps.run(...)`: the same sweep from a script or a notebook, with a function instead of a file."""
+
+from __future__ import annotations
+
+import html
+import pathlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
+
+from sweeps.launch import check, launch, reference
+from sweeps.progress import open_view
+from sweeps.reading import Run
+from sweeps.settings import settings_from
+from sweeps.summary import closing, ranked
+from workers.messages import Function
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A run that ended.
+
+    Attributes:
+        folder: The results folder; `analysis.load(folder)` gives its tables as frames.
+        code: What the command would have exited with: 0, 1, 3 or 130.
+    """
+
+    folder: pathlib.Path
+    code: int
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """The config of the best trial, for `train(**result.best_params)`; empty when nothing finite was reported."""
+        best = ranked(Run(self.folder), 1)
+        return best[0].config if best else {}
+
+    def __repr__(self) -> str:
+        """What the run came to, in lines."""
+        return "\n".join(closing(Run(self.folder), None))
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+def run(
+    train: Callable[..., Any] | str,
+    *,
+    space: Mapping[str, Any],
+    stages: Sequence[Mapping[str, Any]],
+    metric: str,
+    mode: str,
+    setup: Callable[..., Any] | str | None = None,
+    seed: int = 0,
+    stop: Mapping[str, Any] | None = None,
+    slots: int | str = "auto",
+    cpus: int = 1,
+    retries: int = 1,
+    budget: float | str | None = None,
+    backend: str = "auto",
+    out: str | pathlib.Path = "runs",
+    name: str | None = None,
+) -> Result:
+    """A sweep carried out, or gone on with: the same call again runs only what is missing.
+
+    Args:
+        train: The trainer, a function or `"file.py:name"`.
+        space: As in the sweep file's [space].
+        stages: As in the sweep file's [[stage]], such as `{"name": "coarse", "trials": 100, "epochs": 5}`.
+        metric: What is optimised.
+        mode: "max" or "min".
+        setup: Loads data, once per worker process; the trainer gets the result as `data`.
+        seed: Seed of everything that is drawn.
+        stop: As in the sweep file's [stop].
+        slots: How many trials run at the same time.
+        cpus: Cores of a trial.
+        retries: Tries after a lost worker or a time-out.
+        budget: Wall-clock limit of the sweep, in seconds or as "2h".
+        backend: "auto", "local" or "inline".
+        out: Folder of runs.
+        name: Name of the run; the trainer's by default.
+
+    Raises:
+        UsageError: An argument is wrong; nothing was run or written.
+    """
+    written: dict[str, Any] = {
+        "train": _words(train),
+        "metric": metric,
+        "mode": mode,
+        "seed": seed,
+        "space": dict(space),
+        "stage": [dict(stage) for stage in stages],
+        "stop": dict(stop or {}),
+        "run": {"slots": slots, "cpus": cpus, "retries": retries},
+    }
+    if setup is not None:
+        written["setup"] = _words(setup)
+    if budget is not None:
+        written["run"]["budget"] = budget
+    settings = settings_from(written, pathlib.Path.cwd())
+    trainer = _function(train, settings.folder)
+    loader = None if setup is None else _function(setup, settings.folder)
+    check(settings, trainer, loader)
+    folder = pathlib.Path(out) / (name or _words(train).rpartition(":")[2])
+    ended = launch(settings, trainer, loader, folder, backend, open_view(sys.stderr))
+    failed = any(stage["failed"] + stage["timeout"] + stage["lost"] for stage in Run(folder).stages())
+    return Result(folder, ended.code or int(failed))
+
+
+def _words(function: Callable[..., Any] | str) -> str:
+    """A function as the sweep file would name it."""
+    if isinstance(function, str):
+        return function
+    return f"{getattr(function, '__module__', '__main__')}:{getattr(function, '__qualname__', 'function')}"
+
+
+def _function(function: Callable[..., Any] | str, folder: pathlib.Path) -> Function:
+    """A function as it travels: pickled, by value if it lives in `__main__` or a notebook."""
+    if isinstance(function, str):
+        return reference(function, folder)
+    return Function(_words(function), cloudpickle.dumps(function))

@@ -1,0 +1,217 @@
+"""Puts a run together: settings, trainer, store, backend and view; the one place that knows them all."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tomli_w
+
+from sweeps.driver import Driver
+from sweeps.errors import BackendFailed, SweepError, UsageError
+from sweeps.interrupts import Interrupts
+from sweeps.progress import View
+from sweeps.settings import Settings
+from sweeps.stage import Halt
+from sweeps.store import Store
+from sweeps.sweepfile import resolved
+from workers.backend import Backend, BackendError
+from workers.messages import Function, Work
+from workers.training import TrainerError, bind, load
+
+BACKENDS = ("auto", "local", "inline")
+_STAGE_KEYS = ("epochs", "method", "include")
+_SWEEP_KEYS = ("train", "setup", "metric", "mode", "seed", "space")
+_STOP_KEYS = ("nan", "blowup", "loss")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a call of `launch` ended.
+
+    Attributes:
+        code: Exit code: 0 done, 1 done with failed trials, 3 budget spent, 130 interrupted.
+        folder: The run's folder.
+        text: Why it ended early; None when the plan is done.
+    """
+
+    code: int
+    folder: pathlib.Path
+    text: str | None
+
+
+def reference(written: str, folder: pathlib.Path) -> Function:
+    """Where a function of the sweep file is: files are relative to the sweep file's folder.
+
+    Raises:
+        UsageError: It names no function.
+    """
+    where, colon, name = written.rpartition(":")
+    if not colon or not where or not name:
+        raise UsageError(f'{written!r} names no function: write "train.py:train" or "package.module:train"')
+    return Function(f"{(folder / where).resolve()}:{name}" if where.endswith(".py") else written)
+
+
+def check(settings: Settings, train: Function, setup: Function | None) -> None:
+    """Load the trainer and check that its names and the space's fit.
+
+    Raises:
+        UsageError: They do not, or it cannot be imported.
+    """
+    folder = str(settings.folder.resolve())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        bind(load(train), settings.space.names, tuple(settings.space.when), setup is not None)
+        if setup is not None:
+            load(setup)
+    except TrainerError as error:
+        raise UsageError(str(error)) from error
+    except SweepError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"cannot import {train.source}\n{_own_traceback(error)}") from error
+
+
+def launch(
+    settings: Settings,
+    train: Function,
+    setup: Function | None,
+    folder: pathlib.Path,
+    backend: str,
+    view: View,
+) -> Ended:
+    """Run what is left of a sweep, in the folder of its run.
+
+    Args:
+        settings: The sweep.
+        train: The trainer.
+        setup: Loads data for it, once per worker process.
+        folder: The run's folder; made if need be.
+        backend: One of `BACKENDS`.
+        view: Shows how it stands; closed at the end.
+
+    Raises:
+        SweepError: It cannot run, or cannot go on; the text says why.
+    """
+    work = Work(
+        train=train,
+        setup=setup,
+        metric=settings.objective.metric,
+        parameters=settings.space.names,
+        rules=settings.stop.rules,
+        timeout_s=settings.stop.timeout_s,
+        threads=settings.run.cpus,
+    )
+    with Interrupts() as interrupts:
+        store: Store | None = None
+        try:
+            _refuse_changes(settings, folder)
+            store = Store(folder, settings.space)
+            _keep(settings, folder)
+            Driver(settings, store, _opener(backend, work, settings, interrupts), view, interrupts).run()
+        except Halt as halt:
+            return Ended(halt.code, folder, str(halt))
+        except KeyboardInterrupt:
+            return Ended(130, folder, "interrupted")
+        finally:
+            view.close()
+            if store is not None:
+                store.close()
+    return Ended(0, folder, None)
+
+
+def _opener(backend: str, work: Work, settings: Settings, interrupts: Interrupts) -> Callable[[], Backend]:
+    """What starts the slots of a backend, imported only when they are needed."""
+
+    def inline() -> Backend:
+        from workers.inline import Inline
+
+        try:
+            return Inline(work, stopping=lambda: interrupts.asked)
+        except TrainerError as error:
+            raise BackendError(str(error)) from error
+        except Exception as error:
+            raise BackendError(f"setup failed\n{_own_traceback(error)}") from error
+
+    def local() -> Backend:
+        from workers.processes import Processes
+
+        return Processes(work, settings.slots)
+
+    if backend == "inline":
+        return inline
+    if backend in ("auto", "local"):
+        return local
+    raise BackendFailed(f"unknown backend {backend!r}: {', '.join(BACKENDS)}")
+
+
+def _refuse_changes(settings: Settings, folder: pathlib.Path) -> None:
+    """Raise when the folder holds a run whose results these settings would not have given.
+
+    Trials and stages may be added, and how trials are run may change: nothing of that moves a result.
+    """
+    path = folder / "sweep.toml"
+    if not path.exists():
+        return
+    try:
+        before = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} is damaged: {error}; use --name for a new run") from error
+    after = resolved(settings)
+    changes = _changed(before, after, _SWEEP_KEYS, "") + _changed(
+        before.get("stop", {}), after["stop"], _STOP_KEYS, "stop."
+    )
+    for was, now in zip(before.get("stage", []), after["stage"], strict=False):
+        name = f"stage.{was.get('name')}."
+        changes += _changed(was, now, ("name", *_STAGE_KEYS), name)
+        if was.get("trials") != now["trials"] and now["method"] in ("lhs", "grid"):
+            changes += _changed(was, now, ("trials",), name)
+    if changes:
+        raise UsageError(
+            f"{folder} holds a run with other settings: {'; '.join(changes)}; "
+            "change them back to go on with it, or give the new run a --name of its own"
+        )
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any], keys: tuple[str, ...], where: str) -> list[str]:
+    """What differs, in words."""
+    return [
+        f"{where}{key} was {before.get(key)!r}, is {after.get(key)!r}"
+        for key in keys
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _keep(settings: Settings, folder: pathlib.Path) -> None:
+    """Write the settings as resolved beside the results, if they are not there yet."""
+    text = tomli_w.dumps(resolved(settings))
+    path = folder / "sweep.toml"
+    if path.exists() and path.read_text("utf-8") == text:
+        return
+    temporary = folder / ".sweep.toml.tmp"
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _own_traceback(error: BaseException) -> str:
+    """The traceback without our frames: those of the user's file only."""
+    import traceback
+
+    ours = (
+        str(pathlib.Path(__file__).parent),
+        str(pathlib.Path(load.__code__.co_filename).parent),
+        "<frozen importlib",
+    )
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(ours):
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(error), error, frame)).rstrip()
