@@ -252,7 +252,9 @@ def _value(parameter: Parameter, value: Any, where: str) -> Value:
 
 def _written(parameter: Parameter, condition: Mapping[str, tuple[Value, ...]] | None) -> Any:
     """What declares a parameter, in its shortest form."""
-    extra = {} if condition is None else {"when": {parent: list(values) for parent, values in condition.items()}}
+    extra: dict[str, Any] = {}
+    if condition is not None:
+        extra["when"] = {parent: list(values) for parent, values in condition.items()}
     if isinstance(parameter, Fixed):
         return (
             {"fixed": parameter.value, **extra}

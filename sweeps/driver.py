@@ -106,11 +106,11 @@ class Driver:
         if len(pending) or not store.is_finished(number):
             store.finish(number, stage.name)
         after = outcome(store, number, settings.objective)
-        if after.best is not None and after.best_trial is not None:
-            if settings.objective.better(after.best, None if self._best is None else self._best.value):
-                config = {name: column[after.best_trial] for name, column in columns.items()}
-                config = {name: value for name, value in config.items() if value is not None}
-                self._best = Best(after.best, stage.name, after.best_trial, config, ())
+        leader = None if self._best is None else self._best.value
+        if after.best is not None and after.best_trial is not None and settings.objective.better(after.best, leader):
+            config = {name: column[after.best_trial] for name, column in columns.items()}
+            config = {name: value for name, value in config.items() if value is not None}
+            self._best = Best(after.best, stage.name, after.best_trial, config, ())
         row = _row(number, stage, region) | dict(after.counts)
         store.put_stage(number, row | {"best_trial": after.best_trial, "best": after.best})
 

@@ -111,7 +111,7 @@ class Ledger:
         stays = _where(everything, ~belongs)
         reports = _sorted(_where(everything, belongs))
         attempts = self._attempts
-        rows = {
+        rows: dict[str, tuple[Mapping[str, Any], int]] = {
             "reports": (_report_columns(reports), len(reports.trial)),
             "attempts": (
                 {name: list(itertools.chain.from_iterable(block[name] for block in attempts)) for name in _ATTEMPT},

@@ -99,7 +99,10 @@ def hints(region: Region, observed: Observed) -> list[str]:
 
 
 def best_trials(scores: Floats) -> Flags:
-    """(n,) true for the best tenth, at least five, at most half of those with a finite score; ties to the lowest index."""
+    """(n,) true for the best tenth: at least five, at most half of those with a finite score.
+
+    Ties go to the lowest index.
+    """
     finite = int(np.sum(np.isfinite(scores)))
     count = min(max(round(_BEST_SHARE * len(scores)), _MIN_BEST), max(finite // 2, min(finite, 1)))
     best = np.zeros(len(scores), np.bool_)

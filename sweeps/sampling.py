@@ -126,7 +126,7 @@ def _distinct(parameter: Range) -> float:
 
 def _uniform(seed: int, stage: int, name: str, purpose: str, count: int) -> Floats:
     """(count,) numbers in [0, 1); the i-th does not depend on the count."""
-    return (_raw(seed, stage, name, purpose, count) >> np.uint64(11)) * 2.0**-53
+    return np.ldexp((_raw(seed, stage, name, purpose, count) >> np.uint64(11)).astype(np.float64), -53)
 
 
 def _raw(seed: int, stage: int, name: str, purpose: str, count: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

@@ -70,6 +70,9 @@ class Range:
         width = high - low
         if self.log:
             low, high = math.exp(low), math.exp(high)
+        # Inside of the range its own ends hold, not the half step that a whole number has beyond them.
+        low = max(low, self.low) if start >= 0 else low
+        high = min(high, self.high) if end <= 1 else high
         lowest, highest = self.limits
         bounds = [
             min(max(_rounded(bound, width * (bound if self.log else 1.0), self.integer), lowest), highest)

@@ -28,7 +28,7 @@ import pyarrow as pa
 
 from sweeps.errors import RunHeld, UsageError
 from sweeps.space import Flags, Space, Value
-from sweeps.tables import Layout, conform, layout_of, merged, read, schema_of, sync_folder, table_of, values_of, write
+from sweeps.tables import conform, layout_of, merged, read, schema_of, sync_folder, table_of, values_of, write
 
 _PART = re.compile(r"(\d{3})-([A-Za-z0-9_-]+)\.part-(\d+)\.parquet")
 _CANONICAL = re.compile(r"(\d{3})-([A-Za-z0-9_-]+)\.parquet")
@@ -140,7 +140,7 @@ class Store:
     def stage(self, number: int) -> dict[str, Any] | None:
         """A stage's row, or None before it has begun."""
         path = self._canonical("stages", number)
-        return None if path is None else read(path).to_pylist()[0]  # type: ignore[no-any-return]
+        return None if path is None else read(path).to_pylist()[0]
 
     def log(self, stage: str, printed: Sequence[tuple[int, str]]) -> None:
         """Append what trials printed to their logs; -1 is what was printed outside of any trial."""

@@ -1,1 +1,1 @@
-"""Runs trials: messages, the runner, the backends, the reference network and its data. Imports nothing of ours above it."""
+"""Runs trials: messages, the runner, the backends, the reference network and its data. Imports nothing above it."""

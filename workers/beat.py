@@ -23,7 +23,7 @@ class Beat:
         Args:
             fd: From the other side's `fileno`; None on the side that begins.
         """
-        self._file = tempfile.TemporaryFile() if fd is None else None
+        self._file = tempfile.TemporaryFile() if fd is None else None  # noqa: SIM115 - lives with this
         if self._file is not None:
             self._file.truncate(_BEAT.size)
             fd = self._file.fileno()
@@ -45,3 +45,9 @@ class Beat:
         """(trial, seconds on the monotonic clock when it began). The two may be torn: believe it when read twice."""
         trial, since = _BEAT.unpack_from(self._memory, 0)
         return trial, since
+
+    def close(self) -> None:
+        """Let go of the memory; closing twice is harmless."""
+        self._memory.close()
+        if self._file is not None:
+            self._file.close()

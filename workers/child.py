@@ -75,7 +75,7 @@ def _serve(slot: int, sock: socket.socket, beat: Beat, console: Console, ending:
     except TrainerError as error:
         sock.sendall(encode(Broken(str(error))))
         return
-    except (Exception, SystemExit):
+    except (Exception, SystemExit):  # noqa: BLE001 - whatever an import or `setup` raises
         sock.sendall(encode(Broken(traceback.format_exc())))
         return
     sock.sendall(encode(Ready(slot, socket.gethostname(), os.getpid())))

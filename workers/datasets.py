@@ -64,7 +64,7 @@ def digits() -> Dataset:
     """
     try:
         # Here, since scikit-learn is optional and slow to import.
-        from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+        from sklearn.datasets import load_digits
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("the digits need scikit-learn: pip install coarsefine[digits]") from error
     pixels, labels = load_digits(return_X_y=True)

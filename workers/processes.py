@@ -115,12 +115,13 @@ class Processes:
             _kill_group(worker.process)
             worker.process.wait()
             worker.native.close()
+            worker.beat.close()
         self._selector.close()
 
     def _start(self, slot: int) -> None:
         """Start the process of a slot and send it its work."""
         ours, theirs = socket.socketpair()
-        beat, native = Beat(), tempfile.TemporaryFile()
+        beat, native = Beat(), tempfile.TemporaryFile()  # noqa: SIM115 - lives with the worker
         arguments = [json.dumps(sys.path), str(slot), str(theirs.fileno()), str(beat.fileno()), str(os.getpid())]
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", _BOOT, *arguments],
@@ -128,7 +129,7 @@ class Processes:
             stdout=native,
             stderr=native,
             pass_fds=(theirs.fileno(), beat.fileno()),
-            start_new_session=True,  # its own group: a terminal's Ctrl-C is the driver's to hear, and killing it is whole
+            start_new_session=True,  # its own group: Ctrl-C is the driver's to hear, and a kill is whole
             env={**os.environ, **dict.fromkeys(_THREADS, str(self._work.threads))},
         )
         theirs.close()
@@ -189,12 +190,14 @@ class Processes:
         self._selector.unregister(worker.channel)
         worker.channel.close()
         native = _tail(worker.native)
+        del self._workers[worker.slot]
         if not worker.ready:
             raise BackendError(f"a worker process could not start ({_cause(code)})\n{native}".rstrip())
         self._idle_deaths[worker.slot] += 1
         if self._idle_deaths[worker.slot] > _MAX_IDLE_DEATHS + 1 and not worker.pending:
             raise BackendError(f"worker processes keep dying without work ({_cause(code)})\n{native}".rstrip())
         trial, since = worker.beat.read()
+        worker.beat.close()
         seconds = time.monotonic() - since if trial >= 0 else math.nan
         if worker.late:
             status, reason = Status.TIMEOUT, f"ran longer than {self._work.timeout_s:g} s without a report: killed"

@@ -127,7 +127,7 @@ class Runner:
                 return self._pull(trial, reports, epochs, flush_s)
         except Stopped:
             raise
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a trainer raises
             return Status.FAILED, _one_line(error), _users_traceback(error)
 
     def _pull(self, trial: int, reports: Iterator[Any], epochs: int, flush_s: float) -> Outcome:

@@ -1,0 +1,49 @@
+"""What the tests share: a way to say a small sweep and to run it."""
+
+import io
+import pathlib
+
+import pytest
+
+from sweeps.launch import check, launch, reference
+from sweeps.progress import open_view
+from sweeps.settings import settings_from
+
+TRAINERS = pathlib.Path(__file__).parent / "trainers.py"
+
+
+def sweep(trainer="bowl", *, space=None, stages=None, setup=None, **keys):
+    """The keys of a small sweep of one of `tests/trainers.py`."""
+    written = {
+        "train": f"{TRAINERS}:{trainer}",
+        "metric": "val_acc",
+        "mode": "max",
+        "space": space or {"lr": {"log": [1e-5, 1e-2]}},
+        "stage": stages or [{"name": "coarse", "trials": 40, "epochs": 3}, {"name": "fine", "trials": 20, "epochs": 5}],
+        **keys,
+    }
+    return written | ({} if setup is None else {"setup": f"{TRAINERS}:{setup}"})
+
+
+def run_sweep(written, folder, *, backend="inline", slots=2):
+    """How a sweep ended, and everything that was said while it ran."""
+    written = {**written, "run": {"slots": slots, **written.get("run", {})}}
+    settings = settings_from(written, TRAINERS.parent)
+    train = reference(settings.train, settings.folder)
+    setup = None if settings.setup is None else reference(settings.setup, settings.folder)
+    check(settings, train, setup)
+    said = io.StringIO()
+    return launch(settings, train, setup, folder, backend, open_view(said)), said.getvalue()
+
+
+def contents(folder, tables=("trials", "reports", "stages")):
+    """The bytes of every file of the tables that must be the same for any backend."""
+    return {
+        f"{table}/{path.name}": path.read_bytes() for table in tables for path in sorted((folder / table).iterdir())
+    }
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The folder of a run that does not exist yet."""
+    return tmp_path / "runs" / "x"
