@@ -9,8 +9,8 @@ rather than the inside, where an optimum just within the range would put them.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -104,9 +104,14 @@ def cliff(positions: Floats, diverged: Flags, side: str) -> Cliff | None:
 
 def hypergeometric_tail(least: int, total: int, marked: int, drawn: int) -> float:
     """Probability of at least `least` marked ones among `drawn` out of `total`, of which `marked` are marked."""
-    ways = sum(
-        math.comb(marked, hits) * math.comb(total - marked, drawn - hits)
-        for hits in range(least, min(marked, drawn) + 1)
-        if drawn - hits <= total - marked
-    )
-    return ways / math.comb(total, drawn)
+    hits = np.arange(max(least, drawn - (total - marked), 0), min(marked, drawn) + 1)
+    if not len(hits):
+        return 0.0
+    log_factorials = np.r_[0.0, np.cumsum(np.log(np.arange(1, total + 1)))]
+
+    def log_ways(of: int, chosen: Any) -> Any:
+        return log_factorials[of] - log_factorials[chosen] - log_factorials[of - chosen]
+
+    # Counts of ways have thousands of digits for a large stage: their logarithms do not.
+    logs = log_ways(marked, hits) + log_ways(total - marked, drawn - hits) - log_ways(total, drawn)
+    return min(float(np.sum(np.exp(logs))), 1.0)
