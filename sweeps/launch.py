@@ -22,7 +22,7 @@ from sweeps.store import Store
 from sweeps.sweepfile import resolved
 from workers.backend import Backend, BackendError
 from workers.messages import Function, Work
-from workers.training import TrainerError, bind, load
+from workers.training import TrainerError, bind, load, users_traceback
 
 BACKENDS = ("auto", "local", "inline")
 _STAGE_KEYS = ("epochs", "method", "include")
@@ -75,7 +75,7 @@ def check(settings: Settings, train: Function, setup: Function | None) -> None:
     except SweepError:
         raise
     except (Exception, SystemExit) as error:
-        raise UsageError(f"cannot import {train.source}\n{_own_traceback(error)}") from error
+        raise UsageError(f"cannot import {train.source}\n{users_traceback(error)}") from error
 
 
 def launch(
@@ -137,7 +137,7 @@ def _opener(backend: str, work: Work, settings: Settings, interrupts: Interrupts
         except TrainerError as error:
             raise BackendError(str(error)) from error
         except Exception as error:
-            raise BackendError(f"setup failed\n{_own_traceback(error)}") from error
+            raise BackendError(f"setup failed\n{users_traceback(error)}") from error
 
     def local() -> Backend:
         from workers.processes import Processes
@@ -200,18 +200,3 @@ def _keep(settings: Settings, folder: pathlib.Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
-
-
-def _own_traceback(error: BaseException) -> str:
-    """The traceback without our frames: those of the user's file only."""
-    import traceback
-
-    ours = (
-        str(pathlib.Path(__file__).parent),
-        str(pathlib.Path(load.__code__.co_filename).parent),
-        "<frozen importlib",
-    )
-    frame = error.__traceback__
-    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(ours):
-        frame = frame.tb_next
-    return "".join(traceback.format_exception(type(error), error, frame)).rstrip()

@@ -17,9 +17,10 @@ def done(snapshot: Snapshot) -> int:
 
 
 def plan(snapshot: Snapshot) -> str:
-    """`5 epochs · maximise val_acc · 2 slots`."""
+    """`5 epochs · maximise val_acc · 2 slots`; no slots before the first is up."""
     aim = "maximise" if snapshot.mode == "max" else "minimise"
-    return f"{show_count(snapshot.epochs, 'epoch')} · {aim} {snapshot.metric} · {show_count(snapshot.slots, 'slot')}"
+    words = [show_count(snapshot.epochs, "epoch"), f"{aim} {snapshot.metric}"]
+    return " · ".join(words + ([show_count(snapshot.slots, "slot")] if snapshot.slots else []))
 
 
 def pace(snapshot: Snapshot) -> str:

@@ -12,7 +12,6 @@ import os
 import signal
 import socket
 import sys
-import traceback
 from types import FrameType
 
 from workers.beat import Beat
@@ -20,7 +19,7 @@ from workers.channel import encode, receive
 from workers.console import Console
 from workers.messages import Broken, Ready, Results, Work
 from workers.runner import Runner, Stopped
-from workers.training import TrainerError
+from workers.training import TrainerError, users_traceback
 
 _PR_SET_PDEATHSIG = 1
 
@@ -75,8 +74,8 @@ def _serve(slot: int, sock: socket.socket, beat: Beat, console: Console, ending:
     except TrainerError as error:
         sock.sendall(encode(Broken(str(error))))
         return
-    except (Exception, SystemExit):  # noqa: BLE001 - whatever an import or `setup` raises
-        sock.sendall(encode(Broken(traceback.format_exc())))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an import or `setup` raises
+        sock.sendall(encode(Broken(f"setup failed\n{users_traceback(error)}")))
         return
     sock.sendall(encode(Ready(slot, socket.gethostname(), os.getpid())))
     while True:

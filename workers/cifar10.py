@@ -92,7 +92,10 @@ def _find(folder: Path) -> tuple[list[Path], Reader]:
                 return paths, reader
             if len(missing) < len(paths):
                 raise FileNotFoundError(f"CIFAR-10: {missing[0]} is missing")
-    raise FileNotFoundError(f"CIFAR-10: no {BINARY} or {PYTHON} in {folder}")
+    raise FileNotFoundError(
+        f"CIFAR-10: no {BINARY} or {PYTHON} in {folder}; "
+        f"python -c 'import workers.cifar10 as c; c.fetch(\"{folder}\")' downloads it there"
+    )
 
 
 def _read_binary(path: Path) -> tuple[Bytes, Bytes]:

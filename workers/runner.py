@@ -18,7 +18,7 @@ import numpy as np
 from workers.columns import EndColumns, ReportColumns
 from workers.console import Console
 from workers.messages import Batch, Metrics, Results, Status, Work
-from workers.training import bind, load, reports_of
+from workers.training import bind, load, reports_of, users_traceback
 
 FLUSH_S = 0.25  #: reports wait no longer than this in a worker before they are sent
 KEYS = ("stage", "trial", "epoch")  #: columns of the reports table that no metric can be called
@@ -128,7 +128,7 @@ class Runner:
         except Stopped:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a trainer raises
-            return Status.FAILED, _one_line(error), _users_traceback(error)
+            return Status.FAILED, _one_line(error), users_traceback(error)[-20_000:]
 
     def _pull(self, trial: int, reports: Iterator[Any], epochs: int, flush_s: float) -> Outcome:
         """Ask for one epoch after the other until the budget is used, a rule stops it, or the trainer ends."""
@@ -220,11 +220,3 @@ def _number(value: Any) -> float | None:
 def _one_line(error: BaseException) -> str:
     """`ValueError: text`, whatever the exception's own `__str__` does."""
     return traceback.format_exception_only(error)[-1].strip()[:500]
-
-
-def _users_traceback(error: BaseException) -> str:
-    """The traceback as the user's own program would have printed it: our frames left out."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_frame.f_code.co_filename == __file__:
-        frame = frame.tb_next
-    return "".join(traceback.format_exception(type(error), error, frame))[-20_000:]

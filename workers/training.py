@@ -12,6 +12,7 @@ import importlib.util
 import inspect
 import pathlib
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ import cloudpickle
 from workers.messages import Function
 
 INJECTED = ("epochs", "seed", "data")
+_PLUMBING = ("workers.", "sweeps.", "importlib")
 
 
 class TrainerError(Exception):
@@ -105,6 +107,15 @@ def reports_of(answer: Any) -> Iterator[Any]:
     if isinstance(answer, Iterator):
         return answer
     return iter((answer,))
+
+
+def users_traceback(error: BaseException) -> str:
+    """The traceback as the user's own program would have printed it: our frames above it left out."""
+    frame = error.__traceback__
+    while frame is not None and str(frame.tb_frame.f_globals.get("__name__")).startswith(_PLUMBING):
+        frame = frame.tb_next
+    # Where all frames are ours there is no user's program to show.
+    return "".join(traceback.format_exception(type(error), error, frame or error.__traceback__))
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
