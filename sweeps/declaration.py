@@ -251,20 +251,16 @@ def _value(parameter: Parameter, value: Any, where: str) -> Value:
 
 
 def _written(parameter: Parameter, condition: Mapping[str, tuple[Value, ...]] | None) -> Any:
-    """What declares a parameter, in its shortest form."""
+    """What declares a parameter: always a table, since TOML keeps the order of tables only among themselves."""
     extra: dict[str, Any] = {}
     if condition is not None:
         extra["when"] = {parent: list(values) for parent, values in condition.items()}
     if isinstance(parameter, Fixed):
-        return (
-            {"fixed": parameter.value, **extra}
-            if extra or isinstance(parameter.value, list | dict)
-            else parameter.value
-        )
+        return {"fixed": parameter.value, **extra}
     if isinstance(parameter, Choice):
         if len(set(parameter.weights)) > 1:
             extra = {"weights": list(parameter.weights), **extra}
-        return {"choice": list(parameter.values), **extra} if extra else list(parameter.values)
+        return {"choice": list(parameter.values), **extra}
     kind = "int" if parameter.integer else "log" if parameter.log else "uniform"
     table: dict[str, Any] = {kind: [parameter.low, parameter.high]}
     if parameter.integer and parameter.log:
