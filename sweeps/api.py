@@ -57,9 +57,11 @@ def run(
     stop: Mapping[str, Any] | None = None,
     slots: int | str = "auto",
     cpus: int = 1,
+    gpus: float = 0,
     retries: int = 1,
     budget: float | str | None = None,
     backend: str = "auto",
+    address: str | None = None,
     out: str | pathlib.Path = "runs",
     name: str | None = None,
 ) -> Result:
@@ -76,9 +78,11 @@ def run(
         stop: As in the sweep file's [stop].
         slots: How many trials run at the same time.
         cpus: Cores of a trial.
+        gpus: GPUs of a trial, on a cluster.
         retries: Tries after a lost worker or a time-out.
         budget: Wall-clock limit of the sweep, in seconds or as "2h".
-        backend: "auto", "local" or "inline".
+        backend: "auto", "local", "inline" or "ray".
+        address: Of a Ray cluster, or "auto".
         out: Folder of runs.
         name: Name of the run; the trainer's by default.
 
@@ -93,7 +97,7 @@ def run(
         "space": dict(space),
         "stage": [dict(stage) for stage in stages],
         "stop": dict(stop or {}),
-        "run": {"slots": slots, "cpus": cpus, "retries": retries},
+        "run": {"slots": slots, "cpus": cpus, "gpus": gpus, "retries": retries},
     }
     if setup is not None:
         written["setup"] = _words(setup)
@@ -104,7 +108,7 @@ def run(
     loader = None if setup is None else _function(setup, settings.folder)
     check(settings, trainer, loader)
     folder = pathlib.Path(out) / (name or _words(train).rpartition(":")[2])
-    ended = launch(settings, trainer, loader, folder, backend, open_view(sys.stderr))
+    ended = launch(settings, trainer, loader, folder, backend, open_view(sys.stderr), address)
     failed = any(stage["failed"] + stage["timeout"] + stage["lost"] for stage in Run(folder).stages())
     return Result(folder, ended.code or int(failed))
 

@@ -21,7 +21,9 @@ _SET = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key: stage.coarse.trials=20"
 )
 _SEED = click.option("--seed", type=click.IntRange(0), help="Another seed than the file's.")
-_OUT = click.option("--out", type=_FOLDER, default=pathlib.Path("runs"), show_default=True, help="Folder of runs.")
+_OUT = click.option(
+    "--out", type=_FOLDER, default=pathlib.Path("runs"), envvar="SWEEPS_OUT", show_default=True, help="Folder of runs."
+)
 _NAME = click.option("--name", help="Name of the run; the sweep file's by default.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object instead of words.")
 
@@ -88,7 +90,8 @@ def plan(
 @_SEED
 @_OUT
 @_NAME
-@click.option("--backend", default="auto", show_default=True, type=click.Choice(["auto", "local", "inline"]))
+@click.option("--backend", default="auto", show_default=True, type=click.Choice(["auto", "local", "inline", "ray"]))
+@click.option("--address", help="Of a Ray cluster, or 'auto': run there.")
 @click.option("--slots", type=click.IntRange(1), help="How many trials run at the same time.")
 @click.option("--no-color", "--no-colour", "plain", is_flag=True, help="No colours.")
 def run(
@@ -98,6 +101,7 @@ def run(
     out: pathlib.Path,
     name: str | None,
     backend: str,
+    address: str | None,
     slots: int | None,
     plain: bool,
 ) -> None:
@@ -117,7 +121,7 @@ def run(
     settings, train, setup = _prepared(sweep, overrides, seed)
     folder = out / (name or sweep.stem)
     view = open_view(sys.stderr, colour=False if plain else None)
-    ended = launch(settings, train, setup, folder, backend, view)
+    ended = launch(settings, train, setup, folder, backend, view, address)
     done = Run(folder)
     if ended.text is not None:
         click.echo(f"{ended.text}; what ended is stored", err=True)
@@ -216,9 +220,6 @@ def main() -> None:
         for line in str(error).splitlines():
             click.echo(f"sweeps: {clean(line)}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeps.errors import UsageError
-from sweeps.space import Choice, Config, Fixed, Parameter, Range, Space, Value
+from sweeps.space import MAX_REAL, MAX_WHOLE, Choice, Config, Fixed, Parameter, Range, Space, Value
 from workers.training import did_you_mean
 
 #: Columns of the tables, and what a trainer is given beside its config: no parameter can be called so.
@@ -26,6 +27,7 @@ RESERVED = (
 )
 _KINDS = ("uniform", "log", "int", "choice", "fixed")
 _SCALARS = (bool, int, float, str)
+_DEEPEST = 20  # lists in lists in a choice
 
 
 def space_from(written: Mapping[str, Any]) -> Space:
@@ -44,9 +46,10 @@ def space_from(written: Mapping[str, Any]) -> Space:
         parameters[name] = _parameter(name, declared)
         if isinstance(declared, Mapping) and "when" in declared:
             when[name] = _condition(name, declared["when"])
-    for name, condition in when.items():
-        _check_condition(name, condition, parameters, when)
-    return Space(parameters, when)
+    meant = {name: _meant_condition(name, condition, parameters) for name, condition in when.items()}
+    for name in when:
+        _check_cycle(name, when)
+    return Space(parameters, meant)
 
 
 def written_from(space: Space) -> dict[str, Any]:
@@ -65,7 +68,7 @@ def config_from(written: Any, space: Space, where: str) -> Config:
     config: Config = {}
     for name, value in written.items():
         if name not in space.parameters:
-            raise UsageError(f"{where}: unknown parameter {name!r}{did_you_mean(name, space.names)}")
+            raise UsageError(f"{where}: unknown parameter {name!r}{did_you_mean(str(name), space.names)}")
         config[name] = _value(space.parameters[name], value, f"{where}: {name}")
     return config
 
@@ -74,7 +77,7 @@ def _check_name(name: str, folded: dict[str, str]) -> None:
     """Raise unless a parameter can be called so."""
     if not isinstance(name, str) or not name.isidentifier():
         raise UsageError(f"[space] {name!r} cannot be the name of a parameter: the trainer takes it as a Python name")
-    if name in RESERVED:
+    if name.casefold() in RESERVED:
         raise UsageError(f"[space] {name!r} is taken: it is a column of the tables or given to the trainer; rename it")
     if name.casefold() in folded:
         other = folded[name.casefold()]
@@ -95,7 +98,7 @@ def _parameter(name: str, declared: Any) -> Parameter:
         kinds.remove("log")
     if len(kinds) != 1:
         unknown = [key for key in declared if key not in (*_KINDS, "when", "limits", "weights")]
-        hint = did_you_mean(unknown[0], _KINDS) if unknown else ""
+        hint = did_you_mean(str(unknown[0]), _KINDS) if unknown else ""
         found = " and ".join(kinds) or ", ".join(map(repr, declared)) or "nothing"
         raise UsageError(f"[space] {name}: exactly one of {', '.join(_KINDS)} is wanted, found {found}{hint}")
     kind = kinds[0]
@@ -103,7 +106,8 @@ def _parameter(name: str, declared: Any) -> Parameter:
     allowed |= {"limits"} if kind in ("uniform", "log", "int") else {"weights"} if kind == "choice" else set()
     for key in declared:
         if key not in allowed:
-            raise UsageError(f"[space] {name}: {key!r} does not go with {kind}{did_you_mean(key, sorted(allowed))}")
+            hint = did_you_mean(str(key), sorted(allowed))
+            raise UsageError(f"[space] {name}: {key!r} does not go with {kind}{hint}")
     if kind == "fixed":
         return Fixed(_plain(name, declared["fixed"]))
     if kind == "choice":
@@ -116,7 +120,10 @@ def _range(name: str, kind: str, declared: Mapping[str, Any]) -> Range:
     integer, log = kind == "int", kind == "log" or (kind == "int" and bool(declared.get("log", False)))
     low, high = _pair(f"[space] {name}: {kind}", declared[kind], integer)
     if log and low <= 0:
-        raise UsageError(f"[space] {name}: a log range cannot reach {low:g}: start above zero, such as {high / 1e4:g}")
+        hint = f", such as {1 if integer else high / 1e4:g}" if high > 0 else ""
+        raise UsageError(f"[space] {name}: a log range cannot reach {low:g}: start above zero{hint}")
+    if log and low < 1 / MAX_REAL:
+        raise UsageError(f"[space] {name}: a log range cannot reach {low:g}: start at {1 / MAX_REAL:g} or above")
     if low == high:
         raise UsageError(f"[space] {name}: the range [{low:g}, {high:g}] has one value: write {name} = {low:g}")
     if "limits" in declared:
@@ -154,10 +161,12 @@ def _pair(what: str, declared: Any, integer: bool) -> tuple[float, float]:
     for bound in declared:
         if isinstance(bound, str):
             raise UsageError(f"{what}: {bound!r} is a text, not a number: write it without quotes, in YAML as 1.0e-4")
-        if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
+        if not is_number(bound):
             raise UsageError(f"{what}: {bound!r} is not a finite number")
         if integer and bound != int(bound):
             raise UsageError(f"{what}: {bound!r} is not a whole number")
+        if abs(bound) > (most := MAX_WHOLE if integer else MAX_REAL):
+            raise UsageError(f"{what}: {bound!r} is too large: at most {most}")
     low, high = declared
     if low > high:
         raise UsageError(f"{what}: [{low:g}, {high:g}] is upside down: write [{high:g}, {low:g}]")
@@ -175,24 +184,38 @@ def _choice(name: str, declared: Any, weights: Any = None) -> Choice:
         if any(value == other and type(value) is type(other) for other in values[:i]):
             raise UsageError(f"[space] {name}: {value!r} is listed twice")
     if weights is None:
-        return Choice(values, (1.0 / len(values),) * len(values))
-    if not isinstance(weights, Sequence) or len(weights) != len(values):
+        return Choice(values, _equal(len(values)))
+    if not isinstance(weights, Sequence) or isinstance(weights, str) or len(weights) != len(values):
         raise UsageError(f"[space] {name}: weights must be {len(values)} numbers, one for each choice")
-    if not all(isinstance(w, int | float) and not isinstance(w, bool) and 0 < w < math.inf for w in weights):
+    if not all(is_number(weight) and 0 < weight <= MAX_REAL for weight in weights):
         raise UsageError(f"[space] {name}: weights must be numbers above zero, found {list(weights)!r}")
     return Choice(values, tuple(float(w) for w in weights))
 
 
-def _plain(name: str, value: Any) -> Value:
+def _equal(count: int) -> tuple[float, ...]:
+    """The weights of choices that are equally likely."""
+    return (1.0 / count,) * count
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number, finite also as a float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _plain(name: str, value: Any, depth: int = 0) -> Value:
     """A value that a table can hold: a scalar, or a list or table of them."""
     if isinstance(value, float) and not math.isfinite(value):
         raise UsageError(f"[space] {name}: {value} is not a finite number")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise UsageError(f"[space] {name}: {value} does not fit into a whole number of 64 bits")
     if isinstance(value, _SCALARS):
         return value
+    if depth > _DEEPEST:
+        raise UsageError(f"[space] {name}: a value is nested more than {_DEEPEST} levels deep")
     if isinstance(value, list | tuple):
-        return [_plain(name, item) for item in value]
+        return [_plain(name, item, depth + 1) for item in value]
     if isinstance(value, Mapping):
-        return {str(key): _plain(name, item) for key, item in value.items()}
+        return {str(key): _plain(name, item, depth + 1) for key, item in value.items()}
     raise UsageError(f"[space] {name}: {value!r} is no number, text, true or false, or a list of them")
 
 
@@ -203,27 +226,38 @@ def _condition(name: str, declared: Any) -> dict[str, tuple[Value, ...]]:
     return {p: tuple(v) if isinstance(v, list | tuple) else (v,) for p, v in declared.items()}
 
 
-def _check_condition(
-    name: str,
-    condition: Mapping[str, tuple[Value, ...]],
-    parameters: Mapping[str, Parameter],
-    when: Mapping[str, Mapping[str, tuple[Value, ...]]],
-) -> None:
-    """Raise unless the parents exist, can have these values, and do not depend on this parameter."""
+def _meant_condition(
+    name: str, condition: Mapping[str, tuple[Value, ...]], parameters: Mapping[str, Parameter]
+) -> dict[str, tuple[Value, ...]]:
+    """The condition with the values that its parents have; raises unless they exist and can have them."""
+    meant = {}
     for parent, values in condition.items():
         if parent not in parameters:
-            raise UsageError(
-                f"[space] {name}: when names an unknown {parent!r}{did_you_mean(parent, list(parameters))}"
-            )
+            hint = did_you_mean(str(parent), list(parameters))
+            raise UsageError(f"[space] {name}: when names an unknown {parent!r}{hint}")
         source = parameters[parent]
         if isinstance(source, Range):
             raise UsageError(f"[space] {name}: when needs a choice, and {parent!r} is a range")
+        if not values:
+            raise UsageError(f"[space] {name}: when lists no value of {parent!r}, so it would never be active")
         known = source.values if isinstance(source, Choice) else (source.value,)
-        for value in values:
-            if value not in known:
-                raise UsageError(
-                    f"[space] {name}: {parent} is never {value!r}{did_you_mean(str(value), [*map(str, known)])}"
-                )
+        found = [_meant(value, known) for value in values]
+        for value, one in zip(values, found, strict=True):
+            if one is None:
+                hint = did_you_mean(str(value), [*map(str, known)])
+                raise UsageError(f"[space] {name}: {parent} is never {value!r}{hint}")
+        meant[parent] = tuple(found)
+    return meant
+
+
+def _meant(value: Any, known: Sequence[Value]) -> Value | None:
+    """The one of some values that is meant: 1 is also 1.0, but neither true nor "1"; None where there is none."""
+    equal = [other for other in known if other == value and isinstance(other, bool) == isinstance(value, bool)]
+    return next((other for other in equal if type(other) is type(value)), equal[0] if equal else None)
+
+
+def _check_cycle(name: str, when: Mapping[str, Mapping[str, tuple[Value, ...]]]) -> None:
+    """Raise when a parameter's activity depends on its own value."""
     seen, front = set(), [name]
     while front:
         for parent in when.get(front.pop(), {}):
@@ -237,7 +271,7 @@ def _check_condition(
 def _value(parameter: Parameter, value: Any, where: str) -> Value:
     """A value of a parameter, as the parameter would give it."""
     if isinstance(parameter, Range):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if not is_number(value):
             raise UsageError(f"{where}: {value!r} is not a finite number")
         if not parameter.low <= value <= parameter.high:
             raise UsageError(f"{where}: {value:g} is outside of [{parameter.low:g}, {parameter.high:g}]")
@@ -245,9 +279,10 @@ def _value(parameter: Parameter, value: Any, where: str) -> Value:
             raise UsageError(f"{where}: {value!r} is not a whole number")
         return int(value) if parameter.integer else float(value)
     known = list(parameter.values) if isinstance(parameter, Choice) else [parameter.value]
-    if value not in known:
+    meant = _meant(value, known)
+    if meant is None:
         raise UsageError(f"{where}: {value!r} is none of {known!r}")
-    return known[known.index(value)]
+    return meant
 
 
 def _written(parameter: Parameter, condition: Mapping[str, tuple[Value, ...]] | None) -> Any:
@@ -258,7 +293,7 @@ def _written(parameter: Parameter, condition: Mapping[str, tuple[Value, ...]] | 
     if isinstance(parameter, Fixed):
         return {"fixed": parameter.value, **extra}
     if isinstance(parameter, Choice):
-        if len(set(parameter.weights)) > 1:
+        if parameter.weights != _equal(len(parameter.values)):
             extra = {"weights": list(parameter.weights), **extra}
         return {"choice": list(parameter.values), **extra}
     kind = "int" if parameter.integer else "log" if parameter.log else "uniform"

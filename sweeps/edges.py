@@ -4,7 +4,8 @@ With uniform sampling some of the best trials lie near an edge by chance. The te
 M lie in the outer band of the range; were the k best picked blindly, the number of them in the band would be
 hypergeometric. A crowd is called when so many would come with a probability under `ALPHA`, shared out over all
 parameters, sides and bands that are looked at (Bonferroni), and when the best lie towards the outside of the band
-rather than the inside, where an optimum just within the range would put them.
+rather than the inside, where an optimum just within the range would put them. The same test tells a cliff, past which
+trials diverge, from trials that diverge anywhere and lie at the end of the range by chance.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 from sweeps.space import Flags, Floats
 
-ALPHA = 0.01  #: probability of calling a crowd anywhere in a stage where there is none
+ALPHA = 0.01  #: probability of calling a crowd anywhere in a stage where there is none; of a cliff, about that
 BANDS = (0.05, 0.1, 0.2)  #: outer shares of the range that are looked at
 _MIN_DIVERGED = 3  #: trials that it takes to call a stretch diverged
 _DIVERGED_SHARE = 0.8
@@ -86,8 +87,6 @@ def cliff(positions: Floats, diverged: Flags, side: str) -> Cliff | None:
         diverged: (n,) true for trials that a rule stopped.
         side: "low" or "high".
     """
-    if int(np.sum(diverged)) < _MIN_DIVERGED or bool(np.all(diverged)):
-        return None
     outward = positions if side == "high" else 1.0 - positions
     order = np.argsort(outward, kind="stable")
     outward, bad = outward[order], diverged[order].astype(np.int64)
@@ -95,11 +94,13 @@ def cliff(positions: Floats, diverged: Flags, side: str) -> Cliff | None:
     good_past = np.sum(1 - bad) - np.r_[0, np.cumsum(1 - bad)]
     wrong = np.r_[0, np.cumsum(bad)] + good_past
     cut = int(np.argmin(wrong))
-    past = len(bad) - cut
-    if cut == 0 or past < _MIN_DIVERGED or bad[cut:].sum() < _DIVERGED_SHARE * past:
+    past, bad_past = len(bad) - cut, int(np.sum(bad[cut:]))
+    if past < _MIN_DIVERGED or bad_past < _DIVERGED_SHARE * past:
+        return None
+    if hypergeometric_tail(bad_past, len(bad), int(np.sum(bad)), past) >= ALPHA:
         return None
     at = float(outward[cut - 1] + outward[cut]) / 2
-    return Cliff(side, at if side == "high" else 1.0 - at, int(bad[cut:].sum()), past)
+    return Cliff(side, at if side == "high" else 1.0 - at, bad_past, past)
 
 
 def hypergeometric_tail(least: int, total: int, marked: int, drawn: int) -> float:

@@ -6,8 +6,7 @@ import json
 import math
 from typing import Any
 
-import pyarrow.compute as pc
-
+from sweeps.arrow import chosen
 from sweeps.errors import UsageError
 from sweeps.reading import Run
 from sweeps.summary import ranked
@@ -93,13 +92,14 @@ def _trial(run: Run, name: str) -> dict[str, Any]:
     stage, _, number = name.rpartition("/")
     if not stage and len(stages) == 1:
         stage = stages[0]
-    if stage not in stages or not number.isdecimal():
-        hint = did_you_mean(stage, stages) if stage else f": write {stages[0]}/{number or 0}"
+    counts = number.isdecimal() and len(number) <= 18
+    if stage not in stages or not counts:
+        nearest = did_you_mean(stage, stages) if stage and stage not in stages else ""
+        hint = nearest or f": write {stage or stages[0]}/{number if counts else 0}"
         raise UsageError(f"{name!r} names no trial{hint}")
 
     def mine(table: str) -> Any:
-        rows = run.table(table)
-        return rows.filter(pc.and_(pc.equal(rows["stage"], stage), pc.equal(rows["trial"], int(number))))
+        return chosen(chosen(run.table(table), "stage", [stage]), "trial", [int(number)])
 
     trials = mine("trials")
     if not trials.num_rows:

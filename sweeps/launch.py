@@ -24,7 +24,7 @@ from workers.backend import Backend, BackendError
 from workers.messages import Function, Work
 from workers.training import TrainerError, bind, load, users_traceback
 
-BACKENDS = ("auto", "local", "inline")
+BACKENDS = ("auto", "local", "inline", "ray")
 _STAGE_KEYS = ("epochs", "method", "include")
 _SWEEP_KEYS = ("train", "setup", "metric", "mode", "seed", "space")
 _STOP_KEYS = ("nan", "blowup", "loss")
@@ -85,6 +85,7 @@ def launch(
     folder: pathlib.Path,
     backend: str,
     view: View,
+    address: str | None = None,
 ) -> Ended:
     """Run what is left of a sweep, in the folder of its run.
 
@@ -95,6 +96,7 @@ def launch(
         folder: The run's folder; made if need be.
         backend: One of `BACKENDS`.
         view: Shows how it stands; closed at the end.
+        address: Of a Ray cluster; the settings' or $RAY_ADDRESS by default.
 
     Raises:
         SweepError: It cannot run, or cannot go on; the text says why.
@@ -106,15 +108,16 @@ def launch(
         parameters=settings.space.names,
         rules=settings.stop.rules,
         timeout_s=settings.stop.timeout_s,
-        threads=settings.run.cpus,
+        threads=settings.run.demand.cpus,
     )
     with Interrupts() as interrupts:
+        opener = _opener(backend, work, settings, interrupts, folder, address, view)
         store: Store | None = None
         try:
             _refuse_changes(settings, folder)
             store = Store(folder, settings.space)
             _keep(settings, folder)
-            Driver(settings, store, _opener(backend, work, settings, interrupts), view, interrupts).run()
+            Driver(settings, store, opener, view, interrupts).run()
         except Halt as halt:
             return Ended(halt.code, folder, str(halt))
         except KeyboardInterrupt:
@@ -126,8 +129,26 @@ def launch(
     return Ended(0, folder, None)
 
 
-def _opener(backend: str, work: Work, settings: Settings, interrupts: Interrupts) -> Callable[[], Backend]:
+def _opener(
+    backend: str,
+    work: Work,
+    settings: Settings,
+    interrupts: Interrupts,
+    results: pathlib.Path,
+    address: str | None,
+    view: View,
+) -> Callable[[], Backend]:
     """What starts the slots of a backend, imported only when they are needed."""
+    demand = settings.run.demand
+    address = address or settings.run.address or os.environ.get("RAY_ADDRESS")
+    if backend == "auto":
+        backend = "ray" if address else "local"
+    if backend not in BACKENDS:
+        raise BackendFailed(f"unknown backend {backend!r}: {', '.join(BACKENDS)}")
+    if backend != "ray" and (demand.gpus or demand.memory or demand.resources):
+        raise UsageError(
+            "[run]: gpus, memory and resources are for clusters: leave them out or use --backend ray"
+        )
 
     def inline() -> Backend:
         from workers.inline import Inline
@@ -144,11 +165,13 @@ def _opener(backend: str, work: Work, settings: Settings, interrupts: Interrupts
 
         return Processes(work, settings.slots)
 
-    if backend == "inline":
-        return inline
-    if backend in ("auto", "local"):
-        return local
-    raise BackendFailed(f"unknown backend {backend!r}: {', '.join(BACKENDS)}")
+    def ray() -> Backend:
+        view.say(f"connecting to Ray at {address}" if address else "starting Ray on this machine")
+        from workers.actors import Actors
+
+        return Actors(work, settings.run.slots, settings.most_trials, demand, address, settings.folder, results)
+
+    return {"inline": inline, "local": local, "ray": ray}[backend]
 
 
 def _refuse_changes(settings: Settings, folder: pathlib.Path) -> None:

@@ -82,8 +82,7 @@ class Ledger:
             self._ended.append((ends.trial[final], ends.status[final]))
             self.finished += int(final.sum())
             self.drop(ends.trial[~final])
-        for trial, reason in ends.reasons.items():
-            self._reasons[trial] = reason
+        self._reasons |= {t: ends.reasons[t] for t in ends.trial[final].tolist() if t in ends.reasons}
 
     def drop(self, trials: Ints) -> None:
         """Forget the reports of trials that are tried again."""

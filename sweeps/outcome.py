@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sweeps.arrow import numbers
 from sweeps.declaration import space_from
 from sweeps.objective import Objective
 from sweeps.regions import Observed, Region
@@ -38,7 +39,7 @@ def observed(store: Store, number: int, settings: Settings) -> Observed:
     names, metric = settings.space.names, settings.objective.metric
     table = store.trials(number, ["trial", *names, metric, "status"])
     columns = {name: store.parameter(table, name, settings.space) for name in names}
-    values = table[metric].to_numpy(zero_copy_only=False).astype(np.float64)
+    values = numbers(table[metric])
     stopped = np.array([status == Status.STOPPED.word for status in table["status"].to_pylist()], np.bool_)
     return Observed(columns, settings.objective.scores(values), stopped)
 
@@ -49,7 +50,7 @@ def outcome(store: Store, number: int, objective: Objective) -> Outcome:
     counts = {each.word: 0 for each in Status}
     for pair in table["status"].value_counts().to_pylist():
         counts[pair["values"]] = pair["counts"]
-    values = table[objective.metric].to_numpy(zero_copy_only=False).astype(np.float64)
+    values = numbers(table[objective.metric])
     scores = objective.scores(values)
     if not np.isfinite(scores).any():
         return Outcome(counts, None, None)

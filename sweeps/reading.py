@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import pathlib
 import re
 import tomllib
@@ -9,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from sweeps.arrow import chosen, column, numbers
 from sweeps.errors import UsageError
 from sweeps.settings import Settings, settings_from
-from sweeps.tables import conform, read, values_of
+from sweeps.tables import conform, layout_of, order_of, read, table_of, values_of
 from workers.messages import Status
 
 _FAILED = [Status.FAILED.word, Status.TIMEOUT.word, Status.LOST.word]
@@ -48,13 +50,20 @@ class Run:
         """One of `trials`, `reports`, `stages`, `attempts`, in the order of stage, trial and epoch."""
         for _ in range(3):  # a driver that ends a stage replaces its parts while we read
             try:
-                tables = [read(path) for path in self._files(name)]
+                seen = [(path, _version(path)) for path in self._files(name)]
+                found = [(path, read(path)) for path, _ in seen]
+                if any(_version(path) != version for path, version in seen):
+                    continue
             except FileNotFoundError:
                 continue
-            names = list(dict.fromkeys(field.name for table in tables for field in table.schema))
-            fields = [next(t.schema.field(n) for t in tables if n in t.schema.names) for n in names]
-            schema = pa.schema(fields)
-            return pa.concat_tables([schema.empty_table(), *(conform(table, schema) for table in tables)])
+            layout = layout_of(self.settings.space)
+            names = {field for _, table in found for field in table.column_names}
+            schema = layout.with_metrics(names - set(layout.schema(name).names)).schema(name)
+            whole = [table_of(schema, {}, 0)]
+            for _, files in itertools.groupby(found, lambda pair: pair[0].name[:3]):
+                stage = [conform(table, schema) for _, table in files]
+                whole += stage if len(stage) == 1 else [pa.concat_tables(stage).sort_by(order_of(schema))]
+            return pa.concat_tables(whole)
         raise UsageError(f"{self.folder / name} keeps changing: try again")
 
     def stages(self) -> list[dict[str, Any]]:
@@ -62,10 +71,8 @@ class Run:
         trials = self.table("trials")
         rows = []
         for stage in self.settings.stages:
-            mine = trials.filter(pc.equal(trials["stage"], stage.name)) if trials.num_rows else trials
-            counts = {each.word: 0 for each in Status}
-            if mine.num_rows:
-                counts |= {pair["values"]: pair["counts"] for pair in mine["status"].value_counts().to_pylist()}
+            found = chosen(trials, "stage", [stage.name])["status"].value_counts().to_pylist()
+            counts = {each.word: 0 for each in Status} | {pair["values"]: pair["counts"] for pair in found}
             rows.append({"stage": stage.name, "trials": stage.trials, "epochs": stage.epochs, **counts})
         return rows
 
@@ -74,13 +81,13 @@ class Run:
         trials, metric = self.table("trials"), self.settings.objective.metric
         if metric not in trials.column_names:
             return []
-        values = trials[metric].to_numpy(zero_copy_only=False).astype(np.float64)
+        values = numbers(trials[metric])
         scores = self.settings.objective.scores(values)
         places = {stage.name: i for i, stage in enumerate(self.settings.stages)}
         stages = np.array([places.get(name, len(places)) for name in trials["stage"].to_pylist()])
-        order = np.lexsort((trials["trial"].to_numpy(), stages, scores))[:count]
+        order = np.lexsort((numbers(trials["trial"]), stages, scores))[:count]
         order = order[np.isfinite(scores[order])]
-        rows = trials.take(pa.array(order))
+        rows = trials.take(column(order, pa.int64()))
         configs = self.configs(rows)
         keys = rows.select(["stage", "trial", "best_epoch"]).to_pylist()
         return [
@@ -91,21 +98,17 @@ class Run:
     def configs(self, trials: pa.Table) -> list[dict[str, Any]]:
         """The config of each row of `trials`, without the parameters that are not active in it."""
         space = self.settings.space
-        columns = {name: values_of(trials[name], parameter) for name, parameter in space.parameters.items()}
-        return [
-            {name: column[i] for name, column in columns.items() if column[i] is not None}
-            for i in range(trials.num_rows)
-        ]
+        values = {name: values_of(trials[name], parameter) for name, parameter in space.parameters.items()}
+        return [{name: each[i] for name, each in values.items() if each[i] is not None} for i in range(trials.num_rows)]
 
     def failed(self) -> list[dict[str, Any]]:
         """The trials that failed, with the error and traceback of their last attempt."""
         trials = self.table("trials")
-        bad = trials.filter(pc.is_in(trials["status"], pa.array(_FAILED)))
+        bad = chosen(trials, "status", _FAILED)
         if not bad.num_rows:
             return []
         attempts = {}
-        tries = self.table("attempts")
-        tries = tries.filter(pc.is_in(tries["outcome"], pa.array(_FAILED)))
+        tries = chosen(self.table("attempts"), "outcome", _FAILED)
         for row in tries.select(["stage", "trial", "error", "traceback"]).to_pylist():
             attempts[(row["stage"], row["trial"])] = row
         none = {"error": None, "traceback": None}
@@ -120,3 +123,9 @@ class Run:
         if not folder.is_dir():
             return []
         return [folder / name for name in sorted(p.name for p in folder.iterdir()) if _NAME.fullmatch(name)]
+
+
+def _version(path: pathlib.Path) -> tuple[int, int]:
+    """What tells a file from another one that takes its place."""
+    found = os.stat(path)
+    return found.st_ino, found.st_mtime_ns

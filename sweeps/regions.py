@@ -191,15 +191,18 @@ def _crowd_text(name: str, parameter: Range, seen: Crowd, edge: Cliff | None) ->
 
 
 def _reweighted(name: str, parameter: Choice, values: list[object], best: Flags) -> tuple[Choice, str]:
-    """The choices with the weights that the best trials speak for: (best + 1) / (all + 1), with a floor."""
-    places = np.array([parameter.index(value) for value in values])
+    """The choices with the weights that the best trials speak for: (best + 1) / (all + choices), with a floor."""
+    # Few values, many trials: each value is looked up once. By its text, since it may be a list.
+    distinct = {repr(value): value for value in values}
+    place = {text: parameter.index(value) for text, value in distinct.items()}
+    places = np.array([place[repr(value)] for value in values])
     count = len(parameter.values)
     tried = np.bincount(places[places >= 0], minlength=count)
     hits = np.bincount(places[best & (places >= 0)], minlength=count)
     # Starting from the weights that it was drawn with would punish twice what was rarely drawn.
     raw = (hits + 1.0) / (tried + count)
     shares = np.maximum(raw / raw.sum(), _CHOICE_FLOOR / count)
-    weights = tuple(round(float(share), 3) for share in shares / shares.sum())
+    weights = tuple(max(round(float(share), 3), 0.001) for share in shares / shares.sum())
     ranked = sorted(zip(weights, parameter.values, strict=True), key=lambda pair: -pair[0])
     return Choice(parameter.values, weights), f"{name}: " + ", ".join(f"{value} {w:.0%}" for w, value in ranked)
 

@@ -42,8 +42,11 @@ class BlowUp:
 
     def judge(self, reports: Sequence[Metrics]) -> str | None:
         """`loss 7.21 is more than 3 times the first, 2.3, at epoch 2`, or None."""
-        first, now = reports[0].get(self.loss), reports[-1].get(self.loss)
-        if first is None or now is None or first <= 0 or not now > self.factor * first:
+        now = reports[-1].get(self.loss)
+        if now is None:
+            return None
+        first = next(value for report in reports if (value := report.get(self.loss)) is not None)
+        if first <= 0 or not now > self.factor * first:
             return None
         return (
             f"{self.loss} {now:.4g} is more than {self.factor:g} times the first, {first:.4g}, at epoch {len(reports)}"

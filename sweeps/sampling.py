@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from sweeps.errors import UsageError
-from sweeps.space import Choice, Columns, Config, Floats, Range, Space
+from sweeps.space import Choice, Columns, Config, Floats, Parameter, Range, Space
 from workers.messages import Ints
 
 METHODS = ("random", "sobol", "lhs", "grid")
@@ -29,14 +29,13 @@ def draw(
         method: One of `METHODS`.
         seed: Seed of the sweep.
         stage: Number of the stage.
-        count: Number of trials; a grid has `grid_size(space, count)` of them.
+        count: Number of trials; where a grid has fewer points, it is gone through again, with new seeds.
         include: Configs of the first trials; what they leave open is drawn.
 
     Returns:
         One list per parameter, and (count,) seeds in [0, 2^31).
     """
     positions = _POSITIONS[method](space, seed, stage, count)
-    count = grid_size(space, count) if method == "grid" else count
     columns = space.decode(positions, count)
     if include:
         for i, config in enumerate(include[:count]):
@@ -86,16 +85,22 @@ def _sobol(space: Space, seed: int, stage: int, count: int) -> Mapping[str, Floa
 
 def _grid(space: Space, seed: int, stage: int, count: int) -> Mapping[str, Floats]:
     """Every combination of evenly spaced positions, ends included, and of all choices."""
-    levels = _levels(space, count)
-    axes = []
-    for name, level in levels.items():
-        parameter = space.parameters[name]
-        if isinstance(parameter, Choice):
-            axes.append(parameter.encode(parameter.values))
-        else:
-            axes.append(np.linspace(0.0, 1.0, level) if level > 1 else np.array([0.5]))
-    mesh = np.meshgrid(*axes, indexing="ij")
-    return {name: axis.ravel() for name, axis in zip(levels, mesh, strict=True)}
+    levels = {name: level for name, level in _levels(space, count).items() if level > 1}
+    mesh = np.meshgrid(*(_axis(space.parameters[name], level) for name, level in levels.items()), indexing="ij")
+    return {name: np.resize(axis, count) for name, axis in zip(levels, mesh, strict=True)}
+
+
+def _axis(parameter: Parameter, level: int) -> Floats:
+    """(level,) positions that decode to different values; at least two."""
+    if isinstance(parameter, Choice):
+        return parameter.encode(parameter.values)
+    if not (isinstance(parameter, Range) and parameter.integer and parameter.log):
+        return np.linspace(0.0, 1.0, level)
+    values = [parameter.low]  # equal ratios, but at least one apart: small whole numbers lie far apart in log space
+    for left in range(level - 1, 0, -1):
+        ratio = (parameter.high / values[-1]) ** (1 / left)
+        values.append(max(values[-1] + 1, round(values[-1] * ratio)))
+    return parameter.encode(values)
 
 
 def _levels(space: Space, count: int) -> dict[str, int]:
@@ -107,13 +112,19 @@ def _levels(space: Space, count: int) -> dict[str, int]:
             levels[name] = len(parameter.values)
     if math.prod(levels.values()) > count:
         raise UsageError(f"a grid over these choices has {math.prod(levels.values())} points; trials = {count} is less")
+    ranges = {n: _distinct(p) for n, p in space.parameters.items() if n in levels and isinstance(p, Range)}
+    least, most = 1, count  # levels that every range can have: at least, at most
+    while least < most:
+        middle = (least + most + 1) // 2
+        tried = levels | {name: int(min(middle, distinct)) for name, distinct in ranges.items()}
+        least, most = (middle, most) if math.prod(tried.values()) <= count else (least, middle - 1)
+    levels |= {name: int(min(least, distinct)) for name, distinct in ranges.items()}
     grown = True
     while grown:  # one more level for each range in turn, as long as the grid still fits
         grown = False
-        for name in space.searched:
-            parameter = space.parameters[name]
+        for name, distinct in ranges.items():
             room = math.prod(levels.values()) // levels[name] * (levels[name] + 1) <= count
-            if isinstance(parameter, Range) and room and levels[name] < _distinct(parameter):
+            if room and levels[name] < distinct:
                 levels[name] += 1
                 grown = True
     return levels

@@ -7,15 +7,16 @@ import os
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sweeps.declaration import RESERVED, config_from, space_from
+from sweeps.declaration import RESERVED, config_from, is_number, space_from
 from sweeps.errors import UsageError
 from sweeps.objective import Objective
 from sweeps.rules import BlowUp, NonFinite
 from sweeps.sampling import METHODS, grid_size
 from sweeps.space import Config, Space
+from workers.demand import Demand
 from workers.messages import Rule
 from workers.training import did_you_mean
 
@@ -23,7 +24,7 @@ MAX_TRIALS = 100_000_000
 _TOP = ("train", "setup", "metric", "mode", "seed", "space", "stage", "search", "stop", "run")
 _STAGE = ("name", "trials", "epochs", "method", "include", "continue")
 _STOP = ("nan", "blowup", "loss", "timeout")
-_RUN = ("slots", "cpus", "gpus", "retries", "budget")
+_RUN = ("slots", "cpus", "gpus", "memory", "resources", "retries", "budget", "address")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -77,16 +78,18 @@ class RunSettings:
     """How trials are run; nothing here changes a result.
 
     Attributes:
-        slots: How many trials run at the same time; None for as many as the cores allow.
-        cpus: Cores of a trial, and the threads of its BLAS.
+        slots: How many trials run at the same time; None for as many as the cores, or the cluster, allow.
+        demand: What a trial takes up; its cores are also the threads of its BLAS.
         retries: How often a trial is tried again after its worker was lost or it ran out of time.
         budget_s: Wall-clock seconds for the whole sweep; None for no limit.
+        address: Of a Ray cluster, or "auto" for the one that this machine belongs to; None for no cluster.
     """
 
     slots: int | None = None
-    cpus: int = 1
+    demand: Demand = field(default_factory=Demand)
     retries: int = 1
     budget_s: float | None = None
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +120,14 @@ class Settings:
 
     @property
     def slots(self) -> int:
-        """How many trials run at the same time."""
-        return self.run.slots or max(1, len(os.sched_getaffinity(0)) // self.run.cpus)
+        """How many trials run at the same time on this machine."""
+        slots = self.run.slots or max(1, len(os.sched_getaffinity(0)) // self.run.demand.cpus)
+        return min(slots, self.most_trials)
+
+    @property
+    def most_trials(self) -> int:
+        """Trials of the largest stage: more slots than that are of no use."""
+        return max(stage.trials for stage in self.stages)
 
 
 def settings_from(written: Mapping[str, Any], folder: pathlib.Path, *, seed: int | None = None) -> Settings:
@@ -139,7 +148,7 @@ def settings_from(written: Mapping[str, Any], folder: pathlib.Path, *, seed: int
         )
     space = space_from(top.table("space"))
     metric = top.text("metric", "the metric that is optimised, as the trainer reports it")
-    if metric in RESERVED or metric in space.parameters:
+    if metric.casefold() in {name.casefold() for name in (*RESERVED, *space.names)}:
         raise UsageError(f"metric = {metric!r} is also a parameter or a table column: report it under another name")
     mode = top.text("mode", 'mode = "max" or mode = "min"')
     if mode not in ("max", "min"):
@@ -248,7 +257,7 @@ def _stop(written: Mapping[str, Any]) -> StopSettings:
         raise UsageError(f"[stop]: nan must be true or false, found {nan!r}")
     if blowup is False or blowup is None:
         blowup = None
-    elif isinstance(blowup, bool) or not isinstance(blowup, int | float) or not 1 < blowup < math.inf:
+    elif not is_number(blowup) or blowup <= 1:
         raise UsageError(f"[stop]: blowup must be a number above 1, such as 3.0, or false; found {blowup!r}")
     return StopSettings(
         nan, None if blowup is None else float(blowup), section.text("loss", default="loss"), section.seconds("timeout")
@@ -259,18 +268,36 @@ def _run(written: Mapping[str, Any]) -> RunSettings:
     """The checked [run] table."""
     section = _Section("[run]", written, _RUN)
     slots = None if section.get("slots", "auto") == "auto" else section.whole("slots", most=100_000)
-    if section.get("gpus", 0):
-        raise UsageError("[run]: gpus are not available in this version: a trial sees the GPUs that this process sees")
-    return RunSettings(slots, section.whole("cpus", 1), section.whole("retries", 1, 0), section.seconds("budget"))
+    gpus, resources = section.get("gpus", 0), section.table("resources")
+    for name, amount in [("gpus", gpus), *resources.items()]:
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise UsageError(f"[run]: {name!r} cannot be the name of a resource")
+        if not is_number(amount) or amount < 0 or (amount > 1 and amount != int(amount)):
+            raise UsageError(f"[run]: {name} must be a whole number or a share of one, such as 0.25; found {amount!r}")
+    custom = {name: float(amount) for name, amount in resources.items()}
+    demand = Demand(section.whole("cpus", 1), float(gpus), _bytes(section.get("memory", None)), custom)
+    retries, budget_s = section.whole("retries", 1, 0), section.seconds("budget")
+    return RunSettings(slots, demand, retries, budget_s, section.text("address", default=None))
+
+
+def _bytes(value: Any) -> int | None:
+    """An amount of memory in bytes."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT])i?B?", value) if isinstance(value, str) else None
+    kib = 0.0 if found is None else float(found[1]) * 1024 ** "KMGT".index(found[2])
+    if not 1 <= kib < 2**50:
+        raise UsageError(f'[run]: memory must be an amount such as "512M" or "4G", found {value!r}')
+    return int(kib) * 1024
 
 
 def _seconds(where: str, value: Any) -> float:
     """A duration in seconds."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
+    if is_number(value) and value > 0:
         return float(value)
     if isinstance(value, str):
         parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd])\s*", value)
         total = sum(float(number) * _UNITS[unit] for number, unit in parts)
-        if total > 0 and re.fullmatch(r"(\d+(?:\.\d+)?\s*[smhd]\s*)+", value):
+        if 0 < total < math.inf and re.fullmatch(r"(\d+(?:\.\d+)?\s*[smhd]\s*)+", value):
             return total
     raise UsageError(f'{where} must be a duration above zero, such as "90s", "10m" or "1h30m"; found {value!r}')

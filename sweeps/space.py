@@ -22,6 +22,9 @@ Value = Any  # float, int, bool, str, or a list or dict of them for a choice
 Columns = dict[str, list[Value]]  # one list per parameter; None where it is not active
 Config = dict[str, Value]
 
+MAX_WHOLE = 2**53  #: above it floats are not whole numbers one apart
+MAX_REAL = 1e250  #: no range reaches farther, and no log range below its inverse, so that nothing overflows
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -61,24 +64,33 @@ class Range:
         return (position - start) / (end - start)
 
     def part(self, start: float, end: float) -> Range:
-        """The range between two positions, which may lie outside of [0, 1]; within the limits.
+        """The range between two positions, which may lie outside of [0, 1]; within the limits, and of several values.
 
         Bounds are rounded to a thousandth of the new width, so that what is printed is what is used.
         """
         first, last = self._span
         low, high = (first + position * (last - first) for position in (start, end))
+        if self.log:
+            low, high = (min(max(exponent, -math.log(MAX_REAL)), math.log(MAX_REAL)) for exponent in (low, high))
         width = high - low
         if self.log:
             low, high = math.exp(low), math.exp(high)
+        low, high = (_rounded(b, width * (b if self.log else 1.0), self.integer) for b in (low, high))
         # Inside of the range its own ends hold, not the half step that a whole number has beyond them.
         low = max(low, self.low) if start >= 0 else low
         high = min(high, self.high) if end <= 1 else high
-        lowest, highest = self.limits
-        bounds = [
-            min(max(_rounded(bound, width * (bound if self.log else 1.0), self.integer), lowest), highest)
-            for bound in (low, high)
-        ]
-        return replace(self, low=bounds[0], high=max(bounds))
+        lowest, highest = self._reach
+        low, high = (min(max(bound, lowest), highest) for bound in (low, high))
+        if self.integer and low >= high:  # one value is no range any more: its neighbours stay
+            low, high = max(low - 1, min(self.low, low)), min(high + 1, max(self.high, high))
+        return replace(self, low=low, high=high) if low < high else self
+
+    @property
+    def _reach(self) -> tuple[float, float]:
+        """What no part goes beyond: the limits, and what can be computed with."""
+        most = MAX_WHOLE if self.integer else MAX_REAL
+        least = -most if not self.log else 1 if self.integer else 1 / most
+        return max(self.limits[0], least), min(self.limits[1], most)
 
     @property
     def _span(self) -> tuple[float, float]:
@@ -94,7 +106,7 @@ class Choice:
 
     Attributes:
         values: What there is to choose from.
-        weights: Probability of each.
+        weights: How likely each is, in any unit.
     """
 
     values: tuple[Value, ...]

@@ -16,7 +16,7 @@ from sweeps.snapshot import Best, Snapshot
 from sweeps.space import Columns
 from sweeps.store import Store
 from workers.backend import Backend
-from workers.messages import Batch, Ends, Event, Ints, Lost, Ready, Results
+from workers.messages import Batch, Ends, Event, Ints, Lost, Ready, Remark, Results
 
 FLUSH_S = 2.0  #: results wait no longer than this before they are stored
 FLUSH_ROWS = 200_000
@@ -117,6 +117,7 @@ class StageRun:
             while not self._schedule.done:
                 halt = self._halt()
                 if halt is not None:
+                    self._view.say(f"{halt}: waiting a moment for trials that are about to end")
                     self._drain()
                     raise halt
                 self._feed(self._slots.places)
@@ -148,6 +149,8 @@ class StageRun:
                 self._slots.places[event.slot] = Place(event.slot, event.host, event.pid)
             elif isinstance(event, Lost):
                 self._lost(event)
+            elif isinstance(event, Remark):
+                self._view.say(event.text)
             else:
                 self._results(event)
 

@@ -6,11 +6,13 @@
     stages/000-coarse.parquet               region and evidence from the start of the stage, counts from its end
     logs/coarse-17.log                      what a trial printed
 
-The protocol. A part is written under a hidden name, synced, renamed, its folder synced. The parts of one flush carry
-one number in all tables and are written reports, attempts, trials: what has no trials part never happened, and is
-removed when the run is opened. At the end of a stage the parts of a table become one sorted file: it is written as
-`.000-coarse.ready`; from that moment its parts are removed, and then it is renamed to its place. A crash in between
-is finished when the run is opened. At any moment (stage, trial, epoch) is unique for a reader.
+    .pending/                               what is not whole yet; readers of a table's folder never see it
+
+The protocol. A part is written in `.pending`, synced, renamed to its place, its folder synced. The parts of one flush
+carry one number in all tables and are written reports, attempts, trials: what has no trials part never happened, and
+is removed when the run is opened. At the end of a stage the parts of a table become one sorted file: it is written as
+`.pending/trials.000-coarse.ready`; from that moment its parts are removed, and then it is renamed to its place. A
+crash in between is finished when the run is opened. At any moment (stage, trial, epoch) is unique for a reader.
 """
 
 from __future__ import annotations
@@ -20,20 +22,22 @@ import os
 import pathlib
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from sweeps.arrow import numbers
 from sweeps.errors import RunHeld, UsageError
 from sweeps.space import Flags, Space, Value
-from sweeps.tables import conform, layout_of, merged, read, schema_of, sync_folder, table_of, values_of, write
+from sweeps.tables import Layout, conform, layout_of, merged, read, schema_of, sync_folder, table_of, values_of, write
 
 _PART = re.compile(r"(\d{3})-([A-Za-z0-9_-]+)\.part-(\d+)\.parquet")
 _CANONICAL = re.compile(r"(\d{3})-([A-Za-z0-9_-]+)\.parquet")
-_READY = re.compile(r"\.(\d{3})-([A-Za-z0-9_-]+)\.ready")
+_READY = re.compile(r"([a-z]+)\.(\d{3}-[A-Za-z0-9_-]+)\.ready")
 _TABLES = ("reports", "attempts", "trials")  # in the order in which they are written
+_PENDING = ".pending"
 
 
 class Store:
@@ -58,16 +62,21 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = _hold(folder)
-            for table in (*_TABLES, "stages", "logs"):
+            for table in (*_TABLES, "stages", "logs", _PENDING):
                 (folder / table).mkdir(exist_ok=True)
         except OSError as error:
             raise UsageError(
                 f"cannot write results to {folder}: {error.strerror}; choose another place with --out"
             ) from error
-        self._recover()
-        self._layout = layout_of(space)
-        for path in self._files("reports"):
-            self._layout = self._layout.with_metrics(set(schema_of(path).names) - {"stage", "trial", "epoch"})
+        try:
+            self._recover()
+            layout = layout_of(space)
+            for path in self._files("reports"):
+                layout = layout.with_metrics(set(schema_of(path).names) - {"stage", "trial", "epoch"})
+            self._take(layout)
+        except BaseException:
+            self.close()
+            raise
         self._next_part = 1 + max((int(m[3]) for m in map(_PART.fullmatch, self._names("trials")) if m), default=-1)
 
     def close(self) -> None:
@@ -75,14 +84,15 @@ class Store:
         self._lock.close()
 
     def is_finished(self, number: int) -> bool:
-        """Whether a stage has its canonical files."""
-        return self._canonical("trials", number) is not None
+        """Whether a stage has its canonical files, and no part that came later."""
+        parts = [path for table in _TABLES for path in self._files(table, number) if _PART.fullmatch(path.name)]
+        return self._canonical("trials", number) is not None and not parts
 
     def done(self, number: int, count: int) -> Flags:
         """(count,) true for the trials of a stage that are stored."""
         flags = np.zeros(count, np.bool_)
         for path in self._files("trials", number):
-            trials = read(path, ["trial"])["trial"].to_numpy()
+            trials = numbers(read(path, ["trial"])["trial"])
             flags[trials[trials < count]] = True
         return flags
 
@@ -94,7 +104,7 @@ class Store:
             conform(read(path, [n for n in columns if n in schema_of(path).names]), wanted)
             for path in self._files("trials", number)
         ]
-        return pa.concat_tables([wanted.empty_table(), *tables]).sort_by("trial")
+        return pa.concat_tables([table_of(wanted, {}, 0), *tables]).sort_by("trial")
 
     def parameter(self, table: pa.Table, name: str, space: Space) -> list[Value]:
         """A parameter's native values from a table of `trials`."""
@@ -120,22 +130,22 @@ class Store:
             columns, count = rows[table]
             schema = self._layout.schema(table)
             path = self.folder / table / f"{number:03d}-{stage}.part-{self._next_part:05d}.parquet"
-            write(path, [table_of(schema, {"stage": stage, **columns}, count)], schema)
+            self._write(path, [table_of(schema, {"stage": stage, **columns}, count)], schema)
         self._next_part += 1
 
     def finish(self, number: int, stage: str) -> None:
         """Turn the parts of a stage, and what it had before, into one sorted file per table."""
         for table in _TABLES:
             schema = self._layout.schema(table)
-            ready = self.folder / table / f".{number:03d}-{stage}.ready"
-            write(ready, merged(self._files(table, number), schema), schema)
+            ready = self.folder / _PENDING / f"{table}.{number:03d}-{stage}.ready"
+            self._write(ready, merged(self._files(table, number), schema), schema)
             self._settle(ready)
 
     def put_stage(self, number: int, row: Mapping[str, Any]) -> None:
         """Store a stage's row: its region when it starts, with its counts when it ends."""
         schema = self._layout.schema("stages")
         path = self.folder / "stages" / f"{number:03d}-{row['stage']}.parquet"
-        write(path, [table_of(schema, {name: [value] for name, value in row.items()}, 1)], schema)
+        self._write(path, [table_of(schema, {name: [value] for name, value in row.items()}, 1)], schema)
 
     def stage(self, number: int) -> dict[str, Any] | None:
         """A stage's row, or None before it has begun."""
@@ -150,27 +160,33 @@ class Store:
                 file.write(text)
 
     def _widen(self, metrics: Sequence[str]) -> None:
-        """Give a metric that was never seen before its column in every file: readers take the first file's columns.
+        """Give a metric that was never seen before its column in every file.
 
         Metrics show up with the first reports of a stage, so this is rare and the files are few.
         """
         wider = self._layout.with_metrics(metrics)
-        if wider.metrics == self._layout.metrics:
-            return
+        if wider.metrics != self._layout.metrics:
+            self._take(wider)
+
+    def _take(self, layout: Layout) -> None:
+        """Take over a layout, and widen the files that are narrower: when it grows, or where a crash left them."""
+        self._layout = layout
         for table in ("reports", "trials"):
-            schema = wider.schema(table)
-            for path in self._files(table):
-                write(path, [conform(read(path), schema)], schema)
-        self._layout = wider
+            schema = layout.schema(table)
+            for path in reversed(self._files(table)):  # readers take the first file's columns: that one last
+                if schema_of(path).names != schema.names:
+                    self._write(path, [conform(read(path), schema)], schema)
+
+    def _write(self, path: pathlib.Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
+        write(path, tables, schema, self.folder / _PENDING)
 
     def _recover(self) -> None:
-        """Finish what a crash left: temporary files go, ready files take their place, lone parts never happened."""
-        for table in (*_TABLES, "stages"):
-            for name in os.listdir(self.folder / table):
-                if name.startswith(".") and name.endswith(".tmp"):
-                    os.unlink(self.folder / table / name)
-                elif _READY.fullmatch(name):
-                    self._settle(self.folder / table / name)
+        """Finish what a crash left: ready files take their place, what was not whole and lone parts never happened."""
+        for name in os.listdir(self.folder / _PENDING):
+            if _READY.fullmatch(name):
+                self._settle(self.folder / _PENDING / name)
+            else:
+                os.unlink(self.folder / _PENDING / name)
         complete = {(m[1], m[3]) for m in map(_PART.fullmatch, self._names("trials")) if m}
         for table in ("reports", "attempts"):
             for name in self._names(table):
@@ -183,13 +199,13 @@ class Store:
         """Put a finished stage's file in the place of its parts."""
         found = _READY.fullmatch(ready.name)
         assert found is not None
-        place = ready.with_name(f"{found[1]}-{found[2]}.parquet")
-        for name in self._names(ready.parent.name):
+        table, stage = self.folder / found[1], found[2]
+        for name in self._names(found[1]):
             part = _PART.fullmatch(name)
-            if part and part[1] == found[1]:
-                os.unlink(ready.parent / name)
-        os.replace(ready, place)
-        sync_folder(ready.parent)
+            if part and f"{part[1]}-{part[2]}" == stage:
+                os.unlink(table / name)
+        os.replace(ready, table / f"{stage}.parquet")
+        sync_folder(table)
 
     def _names(self, table: str) -> list[str]:
         """Names of a table's Parquet files, in order."""

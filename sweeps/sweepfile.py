@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 import tomllib
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from sweeps.declaration import written_from
@@ -20,7 +22,7 @@ def load(path: pathlib.Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         UsageError: It cannot be read, or an override cannot be applied.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except FileNotFoundError:
         raise UsageError(f"there is no sweep file {path}; `sweeps init` writes one to start from") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -55,13 +57,17 @@ def resolved(settings: Settings) -> dict[str, Any]:
             "nan": stop.nan,
             "blowup": False if stop.blowup is None else stop.blowup,
             "loss": stop.loss,
-            **({} if stop.timeout_s is None else {"timeout": f"{stop.timeout_s:g}s"}),
+            **({} if stop.timeout_s is None else {"timeout": stop.timeout_s}),
         },
         "run": {
             "slots": "auto" if run.slots is None else run.slots,
-            "cpus": run.cpus,
+            "cpus": run.demand.cpus,
+            **({"gpus": run.demand.gpus} if run.demand.gpus else {}),
+            **({} if run.demand.memory is None else {"memory": f"{run.demand.memory // 1024}K"}),
+            **({"resources": dict(run.demand.resources)} if run.demand.resources else {}),
             "retries": run.retries,
-            **({} if run.budget_s is None else {"budget": f"{run.budget_s:g}s"}),
+            **({} if run.budget_s is None else {"budget": run.budget_s}),
+            **({} if run.address is None else {"address": run.address}),
         },
     }
 
@@ -70,22 +76,39 @@ def _from_toml(path: pathlib.Path, text: str) -> dict[str, Any]:
     """A TOML file."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # not valid, or a number of thousands of digits
         raise UsageError(f"{path} is not TOML: {error}") from error
+    except RecursionError:
+        raise UsageError(f"{path} is nested too deeply") from None
 
 
 def _from_yaml(path: pathlib.Path, text: str) -> dict[str, Any]:
-    """A YAML file; `1e-4`, which YAML reads as a text, is refused."""
+    """A YAML file; a key that is there twice, and `1e-4`, which YAML reads as a text, are refused."""
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        """The safe loader, which would let the last of two equal keys win."""
+
+        def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+            node = super().compose_mapping_node(anchor)
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode):
+                    if key.value in seen:
+                        raise yaml.composer.ComposerError(None, None, f"{key.value!r} is there twice", key.start_mark)
+                    seen.add(key.value)
+            return node
+
     try:
-        written = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        written = yaml.load(text, Loader)
+        if isinstance(written, dict):
+            _refuse_number_texts(written, path.name)
+            return written
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:  # a wrong tag or date raises anything
         raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(written, dict):
-        raise UsageError(f"{path} must be a table of keys, found {type(written).__name__}")
-    _refuse_number_texts(written, path.name)
-    return written
+    except RecursionError:
+        raise UsageError(f"{path} is nested too deeply") from None
+    raise UsageError(f"{path} must be a table of keys, found {type(written).__name__}")
 
 
 def _refuse_number_texts(value: Any, where: str) -> None:
@@ -101,9 +124,14 @@ def _refuse_number_texts(value: Any, where: str) -> None:
             number = float(value)
         except ValueError:
             return
-        mantissa, _, exponent = f"{number:e}".partition("e")
-        fixed = f"{float(mantissa):.1f}e{int(exponent):+d}"
-        raise UsageError(f"{where}: YAML reads {value!r} as a text, not as a number: write {fixed}")
+        if math.isfinite(number):
+            raise UsageError(f"{where}: YAML reads {value!r} as a text, not as a number: write {_yaml_number(number)}")
+
+
+def _yaml_number(number: float) -> str:
+    """A number as YAML 1.1 reads it: with a point and a signed exponent."""
+    mantissa, _, exponent = f"{Decimal(repr(number)).normalize():e}".partition("e")
+    return f"{mantissa}{'' if '.' in mantissa else '.0'}e{exponent}"
 
 
 def _override(written: dict[str, Any], override: str) -> None:
@@ -113,8 +141,10 @@ def _override(written: dict[str, Any], override: str) -> None:
         raise UsageError(f"--set {override!r}: write key=value, such as --set stage.coarse.trials=20")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         value = text  # a word needs no quotes on a command line
+    except RecursionError:
+        raise UsageError(f"--set {key}: the value is nested too deeply") from None
     place: Any = written
     steps = key.strip().split(".")
     for step in steps[:-1]:

@@ -6,18 +6,20 @@ size, no clock, host or pid outside of `attempts`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from sweeps.arrow import column, numbers, repeated
 from sweeps.errors import UsageError
 from sweeps.space import Choice, Fixed, Parameter, Range, Space, Value
 
@@ -68,6 +70,9 @@ _TRIAL_KEYS = [
     ("seed", pa.int64()),
 ]
 _REPORT_KEYS = [("stage", pa.string()), ("trial", pa.int64()), ("epoch", pa.int64())]
+_SEAL = "footer.crc32"
+_SEAL_AT = _SEAL.encode() + b"\x18\x08"  # as it lies in the footer: its name, then a string of 8 bytes
+_UNSEALED = b"0" * 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +109,6 @@ def layout_of(space: Space) -> Layout:
     return Layout({name: _type(parameter) for name, parameter in space.parameters.items()})
 
 
-def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """Values as a column; what is no text goes into a text column as JSON."""
-    if pa.types.is_string(kind) and any(not isinstance(value, str | None) for value in values):
-        values = [value if value is None else json.dumps(value, sort_keys=True) for value in values]
-    return pa.array(values, kind)
-
-
 def values_of(stored: pa.ChunkedArray, parameter: Parameter) -> list[Value]:
     """The native values of a parameter's column."""
     values = stored.to_pylist()
@@ -130,7 +128,7 @@ def table_of(schema: pa.Schema, columns: Mapping[str, Any], rows: int) -> pa.Tab
         if given is None:
             arrays.append(pa.nulls(rows, field.type))
         elif isinstance(given, str):
-            arrays.append(pa.repeat(pa.scalar(given, field.type), rows))
+            arrays.append(repeated(given, rows))
         elif isinstance(given, pa.Array | pa.ChunkedArray):
             arrays.append(given)
         else:
@@ -140,25 +138,28 @@ def table_of(schema: pa.Schema, columns: Mapping[str, Any], rows: int) -> pa.Tab
 
 def masked(values: np.ndarray[Any, Any], missing: np.ndarray[Any, Any] | None) -> pa.Array:
     """Numbers as a column: NaN stays NaN, what is missing is null."""
-    return pa.array(values, mask=missing)
+    return column(values, pa.float64() if values.dtype.kind == "f" else pa.int64(), missing)
 
 
-def write(path: pathlib.Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
+def write(path: pathlib.Path, tables: Iterable[pa.Table], schema: pa.Schema, pending: pathlib.Path) -> None:
     """Write a Parquet file that is there whole or not at all, also after a power cut.
 
     Args:
         path: Its place.
         tables: Its rows, in pieces.
         schema: Its columns.
+        pending: The folder where it is until it is whole, on the same disk.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    with open(temporary, "wb") as file:
+    temporary = pending / f"{path.parent.name}.{path.name}.tmp"
+    with open(temporary, "w+b") as file:
         writer = pq.ParquetWriter(
             file, schema, compression="zstd", compression_level=1, write_page_checksum=True, version="2.6"
         )
         with writer:
             for piece in _row_groups(tables, schema):
                 writer.write_table(piece, row_group_size=ROW_GROUP)
+            writer.add_key_value_metadata({_SEAL: _UNSEALED.decode()})
+        _seal(file)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
@@ -171,12 +172,8 @@ def read(path: pathlib.Path, columns: Sequence[str] | None = None) -> pa.Table:
     Raises:
         UsageError: It is damaged, and is named.
     """
-    try:
-        return pq.ParquetFile(path, page_checksum_verification=True).read(columns)
-    except FileNotFoundError:
-        raise
-    except (OSError, pa.ArrowException) as error:
-        raise UsageError(f"{path} is damaged and is not read: {' '.join(str(error).split())[:200]}") from error
+    with _opened(path) as file:
+        return file.read(columns)
 
 
 def schema_of(path: pathlib.Path) -> pa.Schema:
@@ -185,10 +182,8 @@ def schema_of(path: pathlib.Path) -> pa.Schema:
     Raises:
         UsageError: It is damaged, and is named.
     """
-    try:
-        return pq.read_schema(path)
-    except (OSError, pa.ArrowException) as error:
-        raise UsageError(f"{path} is damaged and is not read: {' '.join(str(error).split())[:200]}") from error
+    with _opened(path) as file:
+        return file.schema_arrow
 
 
 def merged(paths: Sequence[pathlib.Path], schema: pa.Schema) -> Iterator[pa.Table]:
@@ -198,17 +193,21 @@ def merged(paths: Sequence[pathlib.Path], schema: pa.Schema) -> Iterator[pa.Tabl
     the order of their first trial, and what lies before the next file's first trial is passed on. Memory holds the
     overlap, not the stage.
     """
-    order = [("trial", "ascending")] + [("epoch", "ascending")] * ("epoch" in schema.names)
-    order += [("attempt", "ascending")] * ("attempt" in schema.names)
+    order = order_of(schema)
     firsts = sorted((_first_trial(path), path) for path in paths)
-    held = schema.empty_table()
+    held = table_of(schema, {}, 0)
     for i, (_, path) in enumerate(firsts):
         held = pa.concat_tables([held, conform(read(path), schema)])
         if i + 1 < len(firsts):
-            before = pc.less(held["trial"], pa.scalar(firsts[i + 1][0], pa.int64()))
-            yield held.filter(before).sort_by(order)
-            held = held.filter(pc.invert(before))
+            before = numbers(held["trial"]) < firsts[i + 1][0]
+            yield held.filter(column(before, pa.bool_())).sort_by(order)
+            held = held.filter(column(~before, pa.bool_()))
     yield held.sort_by(order)
+
+
+def order_of(schema: pa.Schema) -> list[tuple[str, str]]:
+    """What the rows of a stage are sorted by."""
+    return [(name, "ascending") for name in ("trial", "epoch", "attempt") if name in schema.names]
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -227,9 +226,55 @@ def sync_folder(folder: pathlib.Path) -> None:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[pq.ParquetFile]:
+    """A Parquet file whose checksums are verified, those of its pages as they are read.
+
+    Raises:
+        UsageError: It is damaged, and is named.
+    """
+    try:
+        with pa.OSFile(str(path)) as file:
+            _check_seal(file)
+            file.seek(0)
+            yield pq.ParquetFile(file, page_checksum_verification=True)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UsageError(f"{path} is damaged and is not read: {' '.join(str(error).split())[:200]}") from error
+
+
+def _seal(file: Any) -> None:
+    """Write the footer's checksum into it: Parquet's own are of pages, and a flipped bit here would lose rows."""
+    start, footer = _footer(file)
+    file.seek(start + footer.rindex(_SEAL_AT) + len(_SEAL_AT))
+    file.write(b"%08x" % zlib.crc32(footer))
+
+
+def _check_seal(file: Any) -> None:
+    """Raise when the footer is not what was written; one without a checksum is another program's."""
+    _, footer = _footer(file)
+    place = footer.rfind(_SEAL_AT) + len(_SEAL_AT)
+    if place >= len(_SEAL_AT):
+        blank = footer[:place] + _UNSEALED + footer[place + len(_UNSEALED) :]
+        if footer[place : place + len(_UNSEALED)] != b"%08x" % zlib.crc32(blank):
+            raise ValueError("the checksum of its footer does not match")
+
+
+def _footer(file: Any) -> tuple[int, bytes]:
+    """Where a Parquet file's footer starts, and the footer."""
+    file.seek(0, os.SEEK_END)
+    end = max(file.tell() - 8, 0)
+    file.seek(end)
+    start = max(end - int.from_bytes(file.read(4), "little"), 0)
+    file.seek(start)
+    return start, file.read(end - start)
+
+
 def _first_trial(path: pathlib.Path) -> int:
     """The lowest trial of a file, from its statistics."""
-    metadata = pq.read_metadata(path)
+    with _opened(path) as file:
+        metadata = file.metadata
     place = metadata.schema.to_arrow_schema().get_field_index("trial")
     groups = [metadata.row_group(i).column(place).statistics for i in range(metadata.num_row_groups)]
     return min((s.min for s in groups if s is not None and s.has_min_max), default=0)
@@ -237,7 +282,7 @@ def _first_trial(path: pathlib.Path) -> int:
 
 def _row_groups(tables: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:
     """The same rows in pieces of exactly `ROW_GROUP` rows, but for the last."""
-    held = schema.empty_table()
+    held = table_of(schema, {}, 0)
     for table in tables:
         held = pa.concat_tables([held, table])
         whole = held.num_rows - held.num_rows % ROW_GROUP

@@ -3,11 +3,16 @@
 import io
 import pathlib
 
+import hypothesis
 import pytest
 
 from sweeps.launch import check, launch, reference
 from sweeps.progress import open_view
 from sweeps.settings import settings_from
+
+# The same examples every time, and no clock on a busy machine.
+hypothesis.settings.register_profile("laws", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("laws")
 
 TRAINERS = pathlib.Path(__file__).parent / "trainers.py"
 
@@ -25,7 +30,7 @@ def sweep(trainer="bowl", *, space=None, stages=None, setup=None, **keys):
     return written | ({} if setup is None else {"setup": f"{TRAINERS}:{setup}"})
 
 
-def run_sweep(written, folder, *, backend="inline", slots=2):
+def run_sweep(written, folder, *, backend="inline", slots=2, address=None):
     """How a sweep ended, and everything that was said while it ran."""
     written = {**written, "run": {"slots": slots, **written.get("run", {})}}
     settings = settings_from(written, TRAINERS.parent)
@@ -33,7 +38,7 @@ def run_sweep(written, folder, *, backend="inline", slots=2):
     setup = None if settings.setup is None else reference(settings.setup, settings.folder)
     check(settings, train, setup)
     said = io.StringIO()
-    return launch(settings, train, setup, folder, backend, open_view(said)), said.getvalue()
+    return launch(settings, train, setup, folder, backend, open_view(said), address), said.getvalue()
 
 
 def contents(folder, tables=("trials", "reports", "stages")):

@@ -75,7 +75,7 @@ def _serve(slot: int, sock: socket.socket, beat: Beat, console: Console, ending:
         sock.sendall(encode(Broken(str(error))))
         return
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an import or `setup` raises
-        sock.sendall(encode(Broken(f"setup failed\n{users_traceback(error)}")))
+        sock.sendall(encode(Broken(f"a worker could not load the trainer or its data\n{users_traceback(error)}")))
         return
     sock.sendall(encode(Ready(slot, socket.gethostname(), os.getpid())))
     while True:

@@ -22,8 +22,9 @@ class ReportColumns:
         """Append one report; a metric never seen before becomes a column with gaps above."""
         columns = self._metrics
         if metrics.keys() != columns.keys():
-            for name in metrics.keys() - columns.keys():
-                columns[name] = [None] * len(self._trial)
+            for name in metrics:
+                if name not in columns:
+                    columns[name] = [None] * len(self._trial)
             for name in columns.keys() - metrics.keys():
                 columns[name].append(None)
         self._trial.append(trial)

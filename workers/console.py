@@ -30,8 +30,10 @@ class Console(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """The number of characters taken, which is all of them; past the limit they are dropped."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         room = LIMIT - self._kept
-        if room > 0:
+        if room >= 0:
             cut = text if len(text) <= room else text[:room] + "\n[cut: this trial printed too much]\n"
             self._pieces.append((self.trial, cut))
             self._kept += len(text)
@@ -41,8 +43,8 @@ class Console(io.TextIOBase):
         """(trial, text) since the last time, one piece per trial, in the order of the first words."""
         if not self._pieces:
             return []
+        pieces, self._pieces = self._pieces, []  # at once: a thread of the trainer may print meanwhile
         joined: dict[int, list[str]] = {}
-        for trial, text in self._pieces:
+        for trial, text in pieces:
             joined.setdefault(trial, []).append(text)
-        self._pieces.clear()
         return [(trial, "".join(texts)) for trial, texts in joined.items()]

@@ -203,4 +203,11 @@ class Broken:
     text: str
 
 
-Event = Ready | Results | Lost
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something that a person should know of the slots as a whole."""
+
+    text: str
+
+
+Event = Ready | Results | Lost | Remark

@@ -27,6 +27,7 @@ from workers.messages import Batch, Broken, Event, Lost, Ready, Results, Status,
 GRACE_S = 3.0  #: between being asked to stop and being killed
 OVERTIME_S = 1.0  #: past the time-out, before a trial that does not report is killed
 _DUMP_S = 0.3  #: between asking for the Python stack and killing
+_EXIT_S = 0.5  #: for a worker that has hung up to exit
 _TICK_S = 0.1  #: how often clocks and dead processes are looked at
 _MAX_IDLE_DEATHS = 3  #: deaths of one slot in a row without any result: the installation is broken
 
@@ -58,7 +59,7 @@ class _Worker:
     seen: tuple[int, float] = (-1, 0.0)  # the last beat that was read
     kill_at: float = math.inf  # monotonic clock
     dumped: bool = False
-    late: bool = False  # it is killed because its trial took too long
+    late: tuple[int, float] | None = None  # the beat of the trial that it is killed for: it took too long
     lines: list[str] = field(default_factory=list)
 
 
@@ -97,8 +98,8 @@ class Processes:
     def kill(self, slot: int) -> None:
         """Ask a slot to stop at its next report, and kill it after a grace period."""
         worker = self._workers[slot]
-        if worker.kill_at == math.inf:
-            worker.kill_at = time.monotonic() + GRACE_S
+        if worker.kill_at == math.inf or worker.late is not None:
+            worker.kill_at, worker.late = time.monotonic() + GRACE_S, None
             with contextlib.suppress(ProcessLookupError):
                 worker.process.send_signal(signal.SIGTERM)
 
@@ -174,7 +175,9 @@ class Processes:
         trial, since = beat
         over = limit_s is not None and trial >= 0 and beat == previous and now > since + limit_s + OVERTIME_S
         if over and worker.kill_at == math.inf:
-            worker.late, worker.kill_at = True, now + _DUMP_S
+            worker.late, worker.kill_at = beat, now + _DUMP_S
+        elif worker.late is not None and worker.late != beat:  # it came to its end after all: the next is innocent
+            worker.late, worker.kill_at, worker.dumped = None, math.inf, False
         if now >= worker.kill_at - _DUMP_S and not worker.dumped:
             worker.dumped = True
             with contextlib.suppress(ProcessLookupError):
@@ -184,22 +187,26 @@ class Processes:
 
     def _bury(self, worker: _Worker, events: list[Event]) -> None:
         """Hear a dead worker's last words, tell of its loss, start another in its place."""
+        if worker.channel.ended:  # it may be on its way out: a kill now would hide why
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.process.wait(_EXIT_S)
         _kill_group(worker.process)
         code = worker.process.wait()
         self._read(worker, events)
         self._selector.unregister(worker.channel)
         worker.channel.close()
         native = _tail(worker.native)
+        beat = worker.beat.read()
+        worker.beat.close()
         del self._workers[worker.slot]
         if not worker.ready:
             raise BackendError(f"a worker process could not start ({_cause(code)})\n{native}".rstrip())
         self._idle_deaths[worker.slot] += 1
         if self._idle_deaths[worker.slot] > _MAX_IDLE_DEATHS + 1 and not worker.pending:
             raise BackendError(f"worker processes keep dying without work ({_cause(code)})\n{native}".rstrip())
-        trial, since = worker.beat.read()
-        worker.beat.close()
+        trial, since = beat if worker.late in (None, beat) else (-1, math.nan)
         seconds = time.monotonic() - since if trial >= 0 else math.nan
-        if worker.late:
+        if worker.late == beat:
             status, reason = Status.TIMEOUT, f"ran longer than {self._work.timeout_s:g} s without a report: killed"
         else:
             status, reason = Status.LOST, f"the worker process {_cause(code)}"

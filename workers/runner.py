@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -35,7 +34,6 @@ class Runner:
 
     Attributes:
         work: What all trials have in common.
-        current: The trial that is running, -1 between two trials.
     """
 
     def __init__(
@@ -125,10 +123,10 @@ class Runner:
             reports = reports_of(answer)
             with contextlib.closing(answer) if hasattr(answer, "close") else contextlib.nullcontext():
                 return self._pull(trial, reports, epochs, flush_s)
-        except Stopped:
+        except (Stopped, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a trainer raises
-            return Status.FAILED, _one_line(error), users_traceback(error)[-20_000:]
+        except BaseException as error:  # noqa: BLE001 - whatever a trainer raises
+            return Status.FAILED, _one_line(error), _clean(users_traceback(error)[-20_000:])
 
     def _pull(self, trial: int, reports: Iterator[Any], epochs: int, flush_s: float) -> Outcome:
         """Ask for one epoch after the other until the budget is used, a rule stops it, or the trainer ends."""
@@ -181,7 +179,7 @@ class Runner:
             else:
                 raise TypeError(f"the trainer reported {type(item).__name__}, not a dict of metrics or a number")
         for name, value in item.items():
-            if type(value) is not float or name in KEYS:
+            if type(value) is not float or type(name) is not str or name in KEYS:
                 return self._coerced(item)
         return dict(item)
 
@@ -189,7 +187,7 @@ class Runner:
         """A report with every value as a float, or None where it is no number, which is noted once."""
         metrics: dict[str, float | None] = {}
         for key, value in item.items():
-            name = str(key)
+            name = str.__str__(key) if isinstance(key, str) else str(key)  # the text of a string enumeration's member
             if name in KEYS:
                 if name != "epoch":
                     self._note(f"metric {name!r} has the name of a table column and is left out")
@@ -210,13 +208,23 @@ def _number(value: Any) -> float | None:
     if isinstance(value, str | bytes | bytearray):
         return None
     try:
-        return float(value)
-    except OverflowError:  # an int past 1e308
-        return float("inf") if value > 0 else float("-inf")
-    except Exception:  # noqa: BLE001 - any object may be reported, and its __float__ may raise anything
+        try:
+            return float(value)
+        except OverflowError:  # an int past 1e308
+            return float("inf") if value > 0 else float("-inf")
+    except Exception:  # noqa: BLE001 - any object may be reported, and its methods may raise anything
         return None
 
 
 def _one_line(error: BaseException) -> str:
     """`ValueError: text`, whatever the exception's own `__str__` does."""
-    return traceback.format_exception_only(error)[-1].strip()[:500]
+    try:
+        words = str(error).split()
+    except Exception:  # noqa: BLE001 - it is the user's own method
+        words = ["<its __str__ failed>"]
+    return _clean(" ".join([type(error).__name__ + ":" * bool(words), *words]))[:500]
+
+
+def _clean(text: str) -> str:
+    """A text that UTF-8 can carry: file names that are not text come with lone surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -13,6 +13,7 @@ import inspect
 import pathlib
 import sys
 import traceback
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,7 +91,10 @@ def bind(train: Callable[..., Any], parameters: Sequence[str], optional: Sequenc
         if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     }
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
-    as_dict = "config" in named and "config" not in parameters
+    for name, parameter in signature.parameters.items():
+        if parameter.kind is parameter.POSITIONAL_ONLY and (name in parameters or parameter.default is parameter.empty):
+            raise TrainerError(f"{what} takes {name!r} by position only, but it is called with names: remove the `/`")
+    as_dict = "config" in named and not any(name in named for name in parameters)
     if not as_dict:
         _check_names(what, named, takes_any, parameters, optional)
     for name, parameter in named.items():
@@ -114,8 +118,10 @@ def users_traceback(error: BaseException) -> str:
     frame = error.__traceback__
     while frame is not None and str(frame.tb_frame.f_globals.get("__name__")).startswith(_PLUMBING):
         frame = frame.tb_next
-    # Where all frames are ours there is no user's program to show.
-    return "".join(traceback.format_exception(type(error), error, frame or error.__traceback__))
+    # Where all frames are ours there is no user's program to show; a syntax error tells its place itself.
+    if frame is None and not isinstance(error, SyntaxError):
+        frame = error.__traceback__
+    return "".join(traceback.format_exception(type(error), error, frame))
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
@@ -155,13 +161,15 @@ def _load_file(path: pathlib.Path) -> Any:
     """The module of a Python file, imported once per process, with its folder on the path for its siblings."""
     if not path.is_file():
         raise TrainerError(f"there is no file {path}")
-    loaded = sys.modules.get(path.stem)
-    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
-        return loaded
+    # A file may be called like a module that exists (`random.py`): then it is kept under a name of its own.
+    for name in (path.stem, f"_trainer_{path.stem}_{zlib.crc32(bytes(path)):08x}"):
+        loaded = sys.modules.get(name)
+        if loaded is None:
+            break
+        if getattr(loaded, "__file__", None) == str(path):
+            return loaded
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
-    # A file may be called like a module that exists (`random.py`): then it is kept under a name of its own.
-    name = path.stem if path.stem not in sys.modules else f"_trainer_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise TrainerError(f"{path} is not a Python file")

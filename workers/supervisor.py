@@ -1,0 +1,98 @@
+"""One slot of a cluster, on its node: a worker process of the local backend, and the word of it carried on request.
+
+The trial runs in a child process. So whatever a trial does to its process (a crash, a hang in C, a fork left behind)
+is handled beside it, by the same code as on one machine, and only the loss of a node is the cluster's to tell. Knows
+nothing of Ray: an actor is made of this class.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from workers.backend import BackendError
+from workers.messages import Batch, Broken, Event, Function, Remark, Results, Work
+from workers.processes import Processes
+
+PATIENCE_S = 1.0  #: an answer comes after this at the latest, also when there is nothing to tell
+_NAMED = 5  #: files that are named in a remark
+
+
+class Supervisor:
+    """A slot, as a node keeps it."""
+
+    def __init__(self, slot: int, work: Work, *, travels: bool) -> None:
+        """Start the worker process.
+
+        Args:
+            slot: Number of the slot, for what is told.
+            work: What all trials have in common.
+            travels: The user's code was brought here: files are relative to this process's folder, which is gone
+                when the sweep is over.
+        """
+        self._slot = slot
+        self._folder = pathlib.Path.cwd() if travels else None
+        self._known = self._written()
+        if self._folder is not None:
+            setup = None if work.setup is None else _placed(work.setup, self._folder)
+            work = replace(work, train=_placed(work.train, self._folder), setup=setup)
+        self._processes = Processes(work, 1)
+
+    def step(self, batches: Sequence[Batch], kill: bool) -> list[Event | Broken]:
+        """What has happened, after taking batches in; waits until a trial ends, and `PATIENCE_S` for less than that.
+
+        Args:
+            batches: New batches.
+            kill: Stop what runs.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        events: list[Event | Broken] = []
+        try:
+            for batch in batches:
+                self._processes.submit(0, batch)
+            if kill:
+                self._processes.kill(0)
+            while (left := deadline - time.monotonic()) > 0:
+                events += self._processes.wait(left)
+                if any(not isinstance(event, Results) or len(event.ends.trial) for event in events):
+                    break
+        except BackendError as error:
+            return [*events, Broken(str(error))]
+        notes = self._notes()
+        return [self._told(event, notes) for event in events if not isinstance(event, Broken)]
+
+    def close(self) -> None:
+        """Leave no process behind."""
+        self._processes.close()
+
+    def _told(self, event: Event, notes: tuple[str, ...]) -> Event:
+        """An event as the driver is to hear it: with this slot's number."""
+        if isinstance(event, Remark):
+            return event
+        if isinstance(event, Results) and notes:
+            return replace(event, slot=self._slot, notes=event.notes + notes)
+        return replace(event, slot=self._slot)
+
+    def _notes(self) -> tuple[str, ...]:
+        """A remark on files that a trial wrote to a folder that will be thrown away."""
+        new = sorted(self._written() - self._known)
+        self._known |= set(new)
+        if not new:
+            return ()
+        names = ", ".join(new[:_NAMED]) + (" and more" if len(new) > _NAMED else "")
+        return (f"a trial wrote {names} to its working folder, which a cluster throws away: use an absolute path",)
+
+    def _written(self) -> set[str]:
+        """What is in the folder that will be thrown away."""
+        return set() if self._folder is None else {name for name in os.listdir(self._folder) if name != "__pycache__"}
+
+
+def _placed(function: Function, folder: pathlib.Path) -> Function:
+    """A function of a file that was brought here, by its place on this node."""
+    where, _, name = function.source.rpartition(":")
+    if function.payload is not None or not where.endswith(".py"):
+        return function
+    return replace(function, source=f"{folder / where}:{name}")
