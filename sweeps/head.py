@@ -19,7 +19,9 @@ RESULTS = pathlib.Path("~/sweep-results").expanduser()
 def main() -> None:
     """Run the command on the cluster that this machine is the head of."""
     if not (PROJECT / "sweeps").is_dir():
-        sys.exit(f'head.py: there is no {PROJECT}/sweeps: cluster.yaml mounts it with file_mounts: {{"~/project": "."}}')
+        sys.exit(
+            f'head.py: there is no {PROJECT}/sweeps: cluster.yaml mounts it with file_mounts: {{"~/project": "."}}'
+        )
     os.chdir(PROJECT)
     sys.path[0] = str(PROJECT)  # instead of the home directory
     os.environ.setdefault("RAY_ADDRESS", "auto")

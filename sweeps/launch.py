@@ -122,6 +122,10 @@ def launch(
             return Ended(halt.code, folder, str(halt))
         except KeyboardInterrupt:
             return Ended(130, folder, "interrupted")
+        except OSError as error:
+            raise UsageError(
+                f"cannot write results to {folder}: {error.strerror or error}; choose another place with --out"
+            ) from error
         finally:
             view.close()
             if store is not None:
@@ -146,9 +150,7 @@ def _opener(
     if backend not in BACKENDS:
         raise BackendFailed(f"unknown backend {backend!r}: {', '.join(BACKENDS)}")
     if backend != "ray" and (demand.gpus or demand.memory or demand.resources):
-        raise UsageError(
-            "[run]: gpus, memory and resources are for clusters: leave them out or use --backend ray"
-        )
+        raise UsageError("[run]: gpus, memory and resources are for clusters: leave them out or use --backend ray")
 
     def inline() -> Backend:
         from workers.inline import Inline
@@ -157,8 +159,8 @@ def _opener(
             return Inline(work, stopping=lambda: interrupts.asked)
         except TrainerError as error:
             raise BackendError(str(error)) from error
-        except Exception as error:
-            raise BackendError(f"setup failed\n{users_traceback(error)}") from error
+        except (Exception, SystemExit) as error:
+            raise BackendError(f"could not load the trainer or its data\n{users_traceback(error)}") from error
 
     def local() -> Backend:
         from workers.processes import Processes

@@ -77,7 +77,8 @@ class Schedule:
         self._pending = pending
         self._cursor = 0
         self._again: deque[int] = deque()
-        self._tries: dict[int, int] = {}
+        self._tries: dict[int, int] = {}  # that used up a retry
+        self._attempts: dict[int, int] = {}  # that came to nothing, for whatever reason
         self._flights: dict[int, _Flight] = {}
         self._next = first_batch
         self._seconds: float | None = None
@@ -105,7 +106,7 @@ class Schedule:
 
     def attempt(self, trial: int) -> int:
         """The number of a trial's current attempt, from 1."""
-        return 1 + self._tries.get(trial, 0)
+        return 1 + self._attempts.get(trial, 0)
 
     def order(self, slot: int, slots: int) -> Order | None:
         """The next batch for a slot, or None when it has enough or nothing is left.
@@ -150,33 +151,47 @@ class Schedule:
         self._seconds = mean if self._seconds is None else self._seconds + _SMOOTHING * (mean - self._seconds)
         final = np.ones(len(ends.trial), np.bool_)
         for i in np.flatnonzero(ends.status == Status.TIMEOUT):
-            final[i] = not self._try_again(int(ends.trial[i]))
+            trial = int(ends.trial[i])
+            final[i] = not self._try_again(trial)
+            self._attempts[trial] = self._attempts.get(trial, 0) + 1
         return final
 
     def lost(self, event: Lost) -> Loss:
         """What becomes of the trials that a lost slot had.
 
         The trial that was running is to blame, and the rest take their places at the head of the queue. When nobody
-        can tell which one that was, all of them go again alone, so that the next death has a culprit.
+        can tell which one that was, all of them go again alone, so that the next death has a culprit; between two
+        trials it is the one that was about to begin.
         """
         flights = [number for number, flight in self._flights.items() if flight.slot == event.slot]
         left = [int(trial) for number in flights for trial in self._flights[number].trials]
+        eager = any(self._flights[number].eager for number in flights)
         for number in flights:
             del self._flights[number]
-        blamed = left[0] if event.trial is None and len(left) == 1 else event.trial
-        if blamed is None:
-            self._again.extend(left)
-            return Loss(tuple(left), (), tuple(left))
+        blamed = event.trial
         if blamed not in left:
-            self._put_back(left)
-            return Loss(tuple(left), (), ())
+            if len(left) == 1 and (blamed is None or eager):
+                blamed = left[0]
+            elif blamed is None:
+                self._again.extend(left)
+                return self._booked(Loss(tuple(left), (), tuple(left)))
+            else:
+                self._again.extend(left[:1])
+                self._put_back(left[1:])
+                return Loss(tuple(left), (), ())
         rest = [trial for trial in left if trial != blamed]
         self._put_back(rest)
         if event.blameless:
             self._again.append(blamed)
         elif not self._try_again(blamed):
-            return Loss(tuple(rest), (blamed,), (blamed,))
-        return Loss(tuple(left), (), (blamed,))
+            return self._booked(Loss(tuple(rest), (blamed,), (blamed,)))
+        return self._booked(Loss(tuple(left), (), (blamed,)))
+
+    def _booked(self, loss: Loss) -> Loss:
+        """The loss, whose attempts are counted."""
+        for trial in loss.blamed:
+            self._attempts[trial] = self._attempts.get(trial, 0) + 1
+        return loss
 
     def _put_back(self, trials: list[int]) -> None:
         """Put trials at the head of the queue."""

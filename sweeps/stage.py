@@ -177,7 +177,6 @@ class StageRun:
     def _lost(self, event: Lost) -> None:
         """Book a slot's death: its trial is tried again or given up, the others go again."""
         place = self._slots.places.pop(event.slot)
-        attempt = 1 if event.trial is None else self._schedule.attempt(event.trial)
         loss = self._schedule.lost(event)
         self._ledger.drop(np.array(loss.again, np.int64))
         for trial in loss.blamed:
@@ -190,6 +189,7 @@ class StageRun:
                 {} if event.traceback is None else {trial: event.traceback},
             )
             final = np.array([trial in loss.given_up])
+            attempt = self._schedule.attempt(trial) - 1  # the next one has the next number
             self._ledger.end(ends, final, np.array([attempt], np.int64), place)
             self._monitor.end(ends, final, self._elapsed_s())
 

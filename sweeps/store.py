@@ -62,21 +62,15 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = _hold(folder)
-            for table in (*_TABLES, "stages", "logs", _PENDING):
-                (folder / table).mkdir(exist_ok=True)
+            try:
+                self._open(space)
+            except BaseException:
+                self.close()
+                raise
         except OSError as error:
             raise UsageError(
                 f"cannot write results to {folder}: {error.strerror}; choose another place with --out"
             ) from error
-        try:
-            self._recover()
-            layout = layout_of(space)
-            for path in self._files("reports"):
-                layout = layout.with_metrics(set(schema_of(path).names) - {"stage", "trial", "epoch"})
-            self._take(layout)
-        except BaseException:
-            self.close()
-            raise
         self._next_part = 1 + max((int(m[3]) for m in map(_PART.fullmatch, self._names("trials")) if m), default=-1)
 
     def close(self) -> None:
@@ -179,6 +173,16 @@ class Store:
 
     def _write(self, path: pathlib.Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
         write(path, tables, schema, self.folder / _PENDING)
+
+    def _open(self, space: Space) -> None:
+        """Make what is missing, finish what a crash left, and take over the metrics that are stored."""
+        for table in (*_TABLES, "stages", "logs", _PENDING):
+            (self.folder / table).mkdir(exist_ok=True)
+        self._recover()
+        layout = layout_of(space)
+        for path in self._files("reports"):
+            layout = layout.with_metrics(set(schema_of(path).names) - {"stage", "trial", "epoch"})
+        self._take(layout)
 
     def _recover(self) -> None:
         """Finish what a crash left: ready files take their place, what was not whole and lone parts never happened."""

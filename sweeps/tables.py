@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import pathlib
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 
 from sweeps.arrow import column, numbers, repeated
 from sweeps.errors import UsageError
+from sweeps.seal import UNSEALED, check_seal, seal
 from sweeps.space import Choice, Fixed, Parameter, Range, Space, Value
 
 ROW_GROUP = 131_072  #: rows; fixed, so that the same rows give the same bytes
@@ -70,9 +70,6 @@ _TRIAL_KEYS = [
     ("seed", pa.int64()),
 ]
 _REPORT_KEYS = [("stage", pa.string()), ("trial", pa.int64()), ("epoch", pa.int64())]
-_SEAL = "footer.crc32"
-_SEAL_AT = _SEAL.encode() + b"\x18\x08"  # as it lies in the footer: its name, then a string of 8 bytes
-_UNSEALED = b"0" * 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +149,14 @@ def write(path: pathlib.Path, tables: Iterable[pa.Table], schema: pa.Schema, pen
     """
     temporary = pending / f"{path.parent.name}.{path.name}.tmp"
     with open(temporary, "w+b") as file:
+        sealable = schema.with_metadata(UNSEALED)
         writer = pq.ParquetWriter(
-            file, schema, compression="zstd", compression_level=1, write_page_checksum=True, version="2.6"
+            file, sealable, compression="zstd", compression_level=1, write_page_checksum=True, version="2.6"
         )
         with writer:
             for piece in _row_groups(tables, schema):
                 writer.write_table(piece, row_group_size=ROW_GROUP)
-            writer.add_key_value_metadata({_SEAL: _UNSEALED.decode()})
-        _seal(file)
+        seal(file)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
@@ -235,40 +232,13 @@ def _opened(path: pathlib.Path) -> Iterator[pq.ParquetFile]:
     """
     try:
         with pa.OSFile(str(path)) as file:
-            _check_seal(file)
+            check_seal(file)
             file.seek(0)
             yield pq.ParquetFile(file, page_checksum_verification=True)
     except FileNotFoundError:
         raise
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UsageError(f"{path} is damaged and is not read: {' '.join(str(error).split())[:200]}") from error
-
-
-def _seal(file: Any) -> None:
-    """Write the footer's checksum into it: Parquet's own are of pages, and a flipped bit here would lose rows."""
-    start, footer = _footer(file)
-    file.seek(start + footer.rindex(_SEAL_AT) + len(_SEAL_AT))
-    file.write(b"%08x" % zlib.crc32(footer))
-
-
-def _check_seal(file: Any) -> None:
-    """Raise when the footer is not what was written; one without a checksum is another program's."""
-    _, footer = _footer(file)
-    place = footer.rfind(_SEAL_AT) + len(_SEAL_AT)
-    if place >= len(_SEAL_AT):
-        blank = footer[:place] + _UNSEALED + footer[place + len(_UNSEALED) :]
-        if footer[place : place + len(_UNSEALED)] != b"%08x" % zlib.crc32(blank):
-            raise ValueError("the checksum of its footer does not match")
-
-
-def _footer(file: Any) -> tuple[int, bytes]:
-    """Where a Parquet file's footer starts, and the footer."""
-    file.seek(0, os.SEEK_END)
-    end = max(file.tell() - 8, 0)
-    file.seek(end)
-    start = max(end - int.from_bytes(file.read(4), "little"), 0)
-    file.seek(start)
-    return start, file.read(end - start)
 
 
 def _first_trial(path: pathlib.Path) -> int:

@@ -52,3 +52,14 @@ def contents(folder, tables=("trials", "reports", "stages")):
 def folder(tmp_path):
     """The folder of a run that does not exist yet."""
     return tmp_path / "runs" / "x"
+
+
+@pytest.fixture(scope="session")
+def ray_cluster():
+    """A head without cores for trials, and one worker node of two; tests add nodes of their own."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    cluster.add_node(num_cpus=2)
+    yield cluster
+    cluster.shutdown()

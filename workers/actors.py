@@ -86,7 +86,7 @@ class Actors:
         self._most = most
         self._grows = slots is None
         root = None if address is None else project_root(folder)
-        self._travels = root is not None
+        self._home = None if root is None else str(root)
         self._work = work if root is None else portable(work, root)
         _connect(address, root, results, cpus=(slots or 0) * demand.cpus)
         self._class = ray.remote(Supervisor).options(
@@ -156,7 +156,7 @@ class Actors:
         held = self._slots[slot]
         held.life += 1
         held.up, held.asked = False, False
-        held.actor = self._class.remote(slot, self._work, travels=self._travels)
+        held.actor = self._class.remote(slot, self._work, home=self._home)
         self._ask(slot)
 
     def _ask(self, slot: int) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from workers.backend import BackendError
-from workers.messages import Batch, Broken, Event, Function, Remark, Results, Work
+from workers.messages import Batch, Broken, Event, Function, Lost, Remark, Results, Work
 from workers.processes import Processes
 
 PATIENCE_S = 1.0  #: an answer comes after this at the latest, also when there is nothing to tell
@@ -24,17 +24,18 @@ _NAMED = 5  #: files that are named in a remark
 class Supervisor:
     """A slot, as a node keeps it."""
 
-    def __init__(self, slot: int, work: Work, *, travels: bool) -> None:
+    def __init__(self, slot: int, work: Work, *, home: str | None) -> None:
         """Start the worker process.
 
         Args:
             slot: Number of the slot, for what is told.
             work: What all trials have in common.
-            travels: The user's code was brought here: files are relative to this process's folder, which is gone
-                when the sweep is over.
+            home: Where the user's code is on the driver's machine; here it is in this process's folder, which is
+                gone when the sweep is over. None where driver and node share a file system.
         """
         self._slot = slot
-        self._folder = pathlib.Path.cwd() if travels else None
+        self._home = home
+        self._folder = None if home is None else pathlib.Path.cwd()
         self._known = self._written()
         if self._folder is not None:
             setup = None if work.setup is None else _placed(work.setup, self._folder)
@@ -60,7 +61,7 @@ class Supervisor:
                 if any(not isinstance(event, Results) or len(event.ends.trial) for event in events):
                     break
         except BackendError as error:
-            return [*events, Broken(str(error))]
+            return [*events, Broken(self._at_home(str(error)))]
         notes = self._notes()
         return [self._told(event, notes) for event in events if not isinstance(event, Broken)]
 
@@ -69,12 +70,22 @@ class Supervisor:
         self._processes.close()
 
     def _told(self, event: Event, notes: tuple[str, ...]) -> Event:
-        """An event as the driver is to hear it: with this slot's number."""
+        """An event as the driver is to hear it: with this slot's number, and the user's own names of files."""
         if isinstance(event, Remark):
             return event
-        if isinstance(event, Results) and notes:
-            return replace(event, slot=self._slot, notes=event.notes + notes)
+        if isinstance(event, Lost):
+            trace = None if event.traceback is None else self._at_home(event.traceback)
+            return replace(event, slot=self._slot, traceback=trace)
+        if isinstance(event, Results):
+            reasons = {trial: self._at_home(text) for trial, text in event.ends.reasons.items()}
+            traces = {trial: self._at_home(text) for trial, text in event.ends.tracebacks.items()}
+            ends = replace(event.ends, reasons=reasons, tracebacks=traces)
+            return replace(event, slot=self._slot, ends=ends, notes=event.notes + notes)
         return replace(event, slot=self._slot)
+
+    def _at_home(self, text: str) -> str:
+        """A text in which files have the names that they have on the driver's machine."""
+        return text if self._home is None else text.replace(str(self._folder), self._home)
 
     def _notes(self) -> tuple[str, ...]:
         """A remark on files that a trial wrote to a folder that will be thrown away."""
