@@ -67,6 +67,7 @@ class Stages(RuleBasedStateMachine):
         self.numbers = set()
         self.over = Counter()  # how often each trial ended for good
         self.spent = Counter()  # tries of each trial that ended badly, by its own fault
+        self.made = Counter()  # attempts at each trial that came to nothing, for whatever reason
         self.eager = set()  # batches that are retries
 
     @rule(slot=st.integers(0, 3))
@@ -83,7 +84,7 @@ class Stages(RuleBasedStateMachine):
                 assert len(trials) <= (1 if order.eager else MAX_BATCH)
                 assert order.batch not in self.numbers
                 assert not any(trial in flying or self.over[trial] for trial in trials)
-                assert all(self.schedule.attempt(trial) == 1 + self.spent[trial] for trial in trials)
+                assert all(self.schedule.attempt(trial) == 1 + self.made[trial] for trial in trials)
                 assert all(self.spent[trial] <= self.retries for trial in trials)
                 flying += trials
                 self.numbers.add(order.batch)
@@ -108,6 +109,7 @@ class Stages(RuleBasedStateMachine):
         self.up[slot] = [batch for batch in self.up[slot] if batch[1]]
         for trial, how, is_final in zip(gone, status, final.tolist(), strict=True):
             self.spent[trial] += how == Status.TIMEOUT
+            self.made[trial] += how == Status.TIMEOUT
             assert is_final == (how != Status.TIMEOUT or self.spent[trial] > self.retries)
             self.over[trial] += is_final
 
@@ -121,8 +123,11 @@ class Stages(RuleBasedStateMachine):
         ended = next((trial for trial, times in self.over.items() if times), -1)
         running = {"first": left[0] if left else -1, "between": -1, "unknown": None, "ended": ended}[who]
         loss = self.schedule.lost(lost(slot, running, blameless=blameless))
-        known = left[0] if left and (who == "first" or (who == "unknown" and len(left) == 1)) else None
+        is_retry = any(number in self.eager for number, _ in batches)
+        is_clear = who == "first" or (len(left) == 1 and (who == "unknown" or is_retry))
+        known = left[0] if left and is_clear else None
         assert loss.blamed == ((known,) if known is not None else tuple(left) if who == "unknown" else ())
+        self.made.update(loss.blamed)
         if known is not None and not blameless:
             self.spent[known] += 1
         assert loss.given_up == ((known,) if known is not None and self.spent[known] > self.retries else ())
@@ -248,16 +253,19 @@ def test_when_nobody_can_tell_who_was_running_all_go_again_alone_and_none_has_sp
     orders = [schedule.order(slot, 3) for slot in range(len(left))]
     assert all(order.eager for order in orders)
     assert [order.trials.tolist() for order in orders] == [[trial] for trial in left]
-    assert {schedule.attempt(trial) for trial in left} == {1}
+    assert {schedule.attempt(trial) for trial in left} == {2}
 
 
-def test_a_slot_lost_between_two_trials_blames_none_and_all_keep_their_places():
+def test_a_slot_lost_between_two_trials_blames_none_and_the_one_about_to_begin_goes_alone():
     schedule, left = with_batches()
     assert schedule.lost(lost(0, -1)) == Loss(tuple(left), (), ())
-    order = schedule.order(1, 1)
-    assert not order.eager
-    assert order.trials.tolist() == left[:12]
+    alone, rest = schedule.order(1, 2), schedule.order(2, 2)
+    assert alone.eager
+    assert alone.trials.tolist() == left[:1]
+    assert not rest.eager
+    assert rest.trials.tolist() == left[1:13]
     assert schedule.attempt(left[0]) == 1
+    assert schedule.lost(lost(1, -1)).blamed == (left[0],), "a slot that keeps dying has a culprit"
 
 
 def test_a_machine_that_went_away_costs_no_try():
