@@ -13,6 +13,7 @@ setup: .venv/ready
 
 sweep: setup
 	$(BIN)/sweeps run examples/digits.toml
+	@echo "the report is in $$($(BIN)/sweeps report runs/digits)"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,42 +1,184 @@
-"""The four tables of a run as frames, at any moment, also while it runs."""
+"""The tables of a run as frames, at any moment, also while it runs; and of several runs side by side."""
 
 from __future__ import annotations
 
+import html
+import json
 import pathlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from sweeps.errors import UsageError
+from sweeps.objective import Objective
+from sweeps.outcome import region_from
 from sweeps.reading import Run
+from sweeps.regions import Region
+from sweeps.settings import Settings
+from sweeps.space import Choice, Config, Parameter, Range, Space, Value
+from sweeps.wording import show_count
+
+_TABLES = (
+    "trials",
+    "reports",
+    "stages",
+    "attempts",
+)  # reports are stored before their trials, so trials are read first
+_SHOWN = 5
+
+
+class TooLittle(UsageError):
+    """There is too little in the frames to say or draw something; the text says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """A run in pandas.
+    """A run in pandas, or several: then each frame starts with the column `run`.
 
     Attributes:
         trials: One row per ended trial: stage, trial, status, reason, epochs, best_epoch, seed, each parameter, and
             each metric at the trial's best epoch.
         reports: One row per trial and epoch: stage, trial, epoch, each metric.
-        stages: One row per stage: its region as JSON, the evidence for it, counts by status, its best trial.
+        stages: One row per ended stage: its region as JSON, the evidence for it, counts by status, its best trial.
         attempts: One row per try at running a trial: when, where, how it ended.
+        sweeps: The settings of each run, by its name.
     """
 
     trials: pd.DataFrame
     reports: pd.DataFrame
     stages: pd.DataFrame
     attempts: pd.DataFrame
+    sweeps: Mapping[str, Settings] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the one run that was loaded.
+
+        Raises:
+            UsageError: There are several.
+        """
+        if len(self.sweeps) != 1:
+            raise UsageError(f"this is about one run, and there are {len(self.sweeps)}: load one")
+        return next(iter(self.sweeps.values()))
+
+    @property
+    def objective(self) -> Objective:
+        """What is optimised; the runs agree on it, or were not loaded together."""
+        return next(iter(self.sweeps.values())).objective
+
+    @property
+    def regions(self) -> dict[str, Region]:
+        """Where each stage of the one run that was loaded drew, and the evidence for it."""
+        rows = self.stages.to_dict("records")
+        return {row["stage"]: region_from({str(k): v for k, v in row.items()}, self.settings.space) for row in rows}
+
+    def best(self, count: int) -> pd.DataFrame:
+        """The best rows of `trials`, best first; ties go to the earliest, and what is not finite is left out."""
+        metric = self.objective.metric
+        if metric not in self.trials:
+            return self.trials.head(0)
+        scores = self.objective.scores(self.trials[metric].to_numpy(np.float64))
+        order = np.argsort(scores, kind="stable")[:count]
+        return self.trials.iloc[order[np.isfinite(scores[order])]]
+
+    @property
+    def best_params(self) -> Config:
+        """The best config, without parameters that are not active in it: `train(**frames.best_params, ...)`.
+
+        Raises:
+            UsageError: No trial has a finite objective yet.
+        """
+        best = self.best(1)
+        if best.empty:
+            raise UsageError(f"no trial has reported a finite {self.objective.metric} yet")
+        settings = self.sweeps[best["run"].iloc[0]] if "run" in best else self.settings
+        return configs_of(best, settings.space)[0]
+
+    def curves(self, metric: str | None = None, trials: pd.DataFrame | None = None) -> pd.DataFrame:
+        """A metric by epoch: one row per epoch, one column per trial (named stage, trial), ready to `.plot()`.
+
+        Args:
+            metric: Its name; the objective by default.
+            trials: Rows of `trials` whose curves are wanted, such as `frames.best(5)`; all by default.
+
+        Raises:
+            UsageError: No trial has reported such a metric.
+        """
+        metric = metric or self.objective.metric
+        keys = [name for name in ("run", "stage", "trial") if name in self.reports]
+        if metric not in self.reports or metric in (*keys, "epoch"):
+            raise UsageError(f"no trial has reported {metric!r}")
+        rows = self.reports if trials is None else self.reports.merge(trials[keys], on=keys)
+        return rows.set_index(["epoch", *keys])[metric].unstack(keys)
+
+    def _repr_html_(self) -> str:
+        """How many trials ended how, and the best of them, for a notebook."""
+        counts = ", ".join(f"{n:,} {status}" for status, n in self.trials["status"].value_counts().items())
+        runs = ", ".join(self.sweeps)
+        head = f"{runs}: {show_count(len(self.trials), 'trial')}" + (f" ({counts})" if counts else "")
+        return f"<p>{html.escape(head)}</p>{self.best(_SHOWN).to_html(index=False, max_cols=20)}"
 
 
-def load(run: str | pathlib.Path) -> Frames:
-    """The frames of a run.
+def load(*runs: str | pathlib.Path) -> Frames:
+    """The frames of a run, or of several with a column `run` in front; while a run goes on, of what has ended.
 
     Args:
-        run: Its folder.
+        runs: Their folders.
 
     Raises:
-        UsageError: The folder holds no run, or a file in it is damaged.
+        UsageError: A folder holds no run, a file in it is damaged, or the runs optimise different things.
     """
-    opened = Run(pathlib.Path(run))
-    frames = {name: opened.table(name).to_pandas() for name in ("trials", "reports", "stages", "attempts")}
-    return Frames(**frames)
+    if not runs:
+        raise UsageError("load the folder of a run, such as load('runs/sweep')")
+    opened = [Run(pathlib.Path(run)) for run in runs]
+    if len({run.settings.objective for run in opened}) > 1:
+        found = ", ".join(f"{run.folder} {run.settings.objective.metric}" for run in opened)
+        raise UsageError(f"these runs do not optimise the same thing: {found}")
+    if len(opened) == 1:
+        return Frames(**_tables(opened[0]), sweeps={opened[0].folder.resolve().name: opened[0].settings})
+    names = [run.folder.resolve().name for run in opened]
+    names = [name if names.count(name) == 1 else str(run.folder) for name, run in zip(names, opened, strict=True)]
+    if len(set(names)) < len(names):
+        raise UsageError("the same run is given twice")
+    tables = {name: _tables(run) for name, run in zip(names, opened, strict=True)}
+    whole = {
+        table: pd.concat({name: frames[table] for name, frames in tables.items()}, names=["run"])
+        .reset_index("run")
+        .reset_index(drop=True)
+        for table in _TABLES
+    }
+    return Frames(**whole, sweeps={name: run.settings for name, run in zip(names, opened, strict=True)})
+
+
+def configs_of(trials: pd.DataFrame, space: Space) -> list[Config]:
+    """The config of each row of `trials`: values as they were declared, without what is not active."""
+    columns = {name: declared(parameter, trials[name]) for name, parameter in space.parameters.items()}
+    return [{name: values[i] for name, values in columns.items() if values[i] is not None} for i in range(len(trials))]
+
+
+def declared(parameter: Parameter, column: pd.Series[Any]) -> list[Value]:
+    """A parameter's column as the trainer got it: whole numbers whole, choices as declared, None where not active."""
+    stored = [None if pd.isna(value) else value for value in column.tolist()]
+    if isinstance(parameter, Range):
+        kind = int if parameter.integer else float
+        return [None if value is None else kind(value) for value in stored]
+    known = parameter.values if isinstance(parameter, Choice) else (parameter.value,)
+    texts = all(isinstance(value, str) for value in known)
+    native = {value if texts else json.dumps(value, sort_keys=True): value for value in known}
+    native |= {} if texts else {value: value for value in known if isinstance(value, bool | int | float)}
+    return [None if value is None else native.get(value, value) for value in stored]
+
+
+def _tables(run: Run) -> dict[str, pd.DataFrame]:
+    """The four tables at one moment: every trial with all its reports, and no report without its trial."""
+    for _ in range(3):  # a stage that ends while we read is gone for a moment, first from one table, then from the next
+        tables = {name: run.table(name).to_pandas() for name in _TABLES}
+        trials, reports = tables["trials"], tables["reports"]
+        if len(reports) > trials["epochs"].sum():  # more trials ended after theirs were read
+            tables["reports"] = reports = reports.merge(trials[["stage", "trial"]], on=["stage", "trial"])
+        if len(reports) == trials["epochs"].sum():
+            return tables
+    raise UsageError(f"{run.folder} keeps changing: try again")

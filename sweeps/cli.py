@@ -88,6 +88,35 @@ def plan(
 @_SWEEP
 @_SET
 @_SEED
+@click.option(
+    "--classes", type=click.IntRange(2), help="How many classes the data have, if `data.classes` does not say."
+)
+@_JSON
+def check(
+    sweep: pathlib.Path, overrides: tuple[str, ...], seed: int | None, classes: int | None, as_json: bool
+) -> None:
+    """Try the trainer of SWEEP out: a few short runs on this machine, before the many.
+
+    \b
+    sweeps check sweep.toml
+    sweeps check sweep.toml --classes 10 --json
+    """
+    from sweeps.preflight import json_of, lines_of, passed, preflight
+
+    made = []
+    for each in preflight(*_read(sweep, overrides, seed), classes):
+        made.append(each)
+        if not as_json:
+            click.echo("\n".join(lines_of(each)))
+    if as_json:
+        click.echo(json_of(made))
+    sys.exit(0 if passed(made) else 1)
+
+
+@cli.command()
+@_SWEEP
+@_SET
+@_SEED
 @_OUT
 @_NAME
 @click.option("--backend", default="auto", show_default=True, type=click.Choice(["auto", "local", "inline", "ray"]))
@@ -194,15 +223,22 @@ def best(run: pathlib.Path, count: int, as_json: bool) -> None:
 
 def _prepared(sweep: pathlib.Path, overrides: tuple[str, ...], seed: int | None) -> tuple[Any, Any, Any]:
     """Settings, trainer and setup of a sweep file, all checked."""
-    from sweeps.launch import check, reference
+    from sweeps.launch import check
+
+    settings, train, setup = _read(sweep, overrides, seed)
+    check(settings, train, setup)
+    return settings, train, setup
+
+
+def _read(sweep: pathlib.Path, overrides: tuple[str, ...], seed: int | None) -> tuple[Any, Any, Any]:
+    """Settings of a sweep file, and where its trainer and setup are; neither is loaded."""
+    from sweeps.launch import reference
     from sweeps.settings import settings_from
     from sweeps.sweepfile import load
 
     settings = settings_from(load(sweep, overrides), sweep.parent, seed=seed)
-    train = reference(settings.train, settings.folder)
     setup = None if settings.setup is None else reference(settings.setup, settings.folder)
-    check(settings, train, setup)
-    return settings, train, setup
+    return settings, reference(settings.train, settings.folder), setup
 
 
 def main() -> None:

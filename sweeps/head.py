@@ -27,7 +27,7 @@ def main() -> None:
     os.environ.setdefault("RAY_ADDRESS", "auto")
     os.environ.setdefault("SWEEPS_OUT", str(RESULTS))
     os.environ.pop("OMP_NUM_THREADS", None)  # Ray's, for this process; workers have their own
-    from sweeps.cli import main as command
+    from analysis.command import main as command
 
     try:
         command()

@@ -103,7 +103,7 @@ def closing(run: Run, command: str | None) -> list[str]:
         if failure.traceback:
             lines += ["    " + clean(line) for line in failure.traceback.rstrip().splitlines()[-12:]]
     folder = run.folder
-    lines += ["", f"results  {folder}", f"table    sweeps best {folder} -k 10"]
+    lines += ["", f"results  {folder}", f"table    sweeps best {folder} -k 10", f"report   sweeps report {folder}"]
     if best:
         lines.append(f"curve    sweeps show {folder} {best[0].stage}/{best[0].trial}")
     if command is not None:
