@@ -41,7 +41,7 @@ def sweep_findings(frames: Frames, settings: Settings) -> list[Finding]:
     stages = outcomes(frames, settings)
     found: list[Finding] = []
     for stage in stages:
-        found += diverged(stage)
+        found += [*_moved(stage), *diverged(stage)]
     if stages:
         last = stages[-1]
         if np.sum(last.finite) < LEAST:
@@ -105,6 +105,17 @@ def _too_few(stage: Outcome) -> Finding:
         f"{stage.name}: {count} trials with a finite {stage.objective.metric}, {LEAST} are wanted",
         "Run more trials before reading anything into the best one.",
     )
+
+
+def _moved(stage: Outcome) -> list[Finding]:
+    """Ranges that the sweep has moved, or kept, at an edge when it made the region of this stage: stored evidence."""
+    advice = "Nothing to do: the stage has searched there."
+    return [
+        Finding(f"range {word}", GOOD_TO_KNOW, f"{stage.name}: {text}", advice)
+        for text in stage.region.evidence
+        for word in ("moved", "kept")
+        if f": range {word}" in text
+    ]
 
 
 def _enough(stage: Outcome) -> list[Finding]:

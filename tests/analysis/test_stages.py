@@ -53,7 +53,9 @@ def test_a_limit_is_told_from_an_edge(folder):
 
 
 def test_best_values_beside_divergence_need_no_wider_range(folder):
-    found = findings(of("steep", space={"lr": {"log": [1e-5, 1e-1]}}, stages=[{**COARSE, "trials": 200}]), folder)
+    found = findings(
+        of("steep", seed=1, space={"lr": {"log": [1e-5, 1e-1]}}, stages=[{**COARSE, "trials": 200}]), folder
+    )
     assert "past which trials diverge" in found["best beside divergence"].evidence
     assert "best at the edge of the range" not in found
 
@@ -62,6 +64,11 @@ def test_where_trials_diverge_is_told(folder):
     found = findings(sweep("diverging", space={"lr": {"log": [1e-5, 1e-1]}}, stages=[COARSE]), folder)
     assert "lr above 0.00" in found["trials diverge"].evidence
     assert found["trials diverge"].severity == "problem"
+
+
+def test_a_range_that_was_moved_between_stages_is_told_with_the_stored_evidence(folder):
+    found = findings(sweep(space={"lr": {"log": [1e-7, 1e-4]}}, stages=[COARSE, FINE]), folder)
+    assert found["range moved"].evidence.startswith("fine: best lr of 10 of the 10 best trials")
 
 
 def test_a_few_trials_say_nothing(folder):

@@ -11,7 +11,6 @@ import yaml
 
 from sweeps.cli import cli
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 ROOT = pathlib.Path(__file__).parents[2]
 OWN, *CLOUDS = FILES = [ROOT / "cluster.yaml", *sorted((ROOT / "examples").glob("cluster-*.yaml"))]
 JOB = yaml.safe_load((ROOT / "examples" / "rayjob.yaml").read_text())
