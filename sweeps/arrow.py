@@ -66,7 +66,7 @@ def numbers(stored: pa.ChunkedArray) -> npt.NDArray[Any]:
     for chunk in stored.chunks:
         valid, data = chunk.buffers()
         rows = slice(chunk.offset, chunk.offset + len(chunk))
-        if chunk.null_count == len(chunk):
+        if 0 < chunk.null_count == len(chunk):
             pieces.append(np.full(len(chunk), np.nan))
             continue
         values: npt.NDArray[Any] = np.frombuffer(data, dtype)[rows]

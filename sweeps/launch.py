@@ -15,6 +15,7 @@ import tomli_w
 from sweeps.driver import Driver
 from sweeps.errors import BackendFailed, SweepError, UsageError
 from sweeps.interrupts import Interrupts
+from sweeps.patience import Patience
 from sweeps.progress import View
 from sweeps.settings import Settings
 from sweeps.stage import Halt
@@ -115,7 +116,7 @@ def launch(
         store: Store | None = None
         try:
             _refuse_changes(settings, folder)
-            store = Store(folder, settings.space)
+            store = Store(folder, settings.space, Patience(view, interrupts))
             _keep(settings, folder)
             Driver(settings, store, opener, view, interrupts).run()
         except Halt as halt:

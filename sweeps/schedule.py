@@ -7,6 +7,7 @@ which backend is below or on what time it is.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ class _Flight:
     slot: int
     trials: Ints  # those that have not ended, in the order in which they run
     eager: bool
+    heard: int = 0  # messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +67,23 @@ class Schedule:
         retries: How often a trial is tried again after a loss or a time-out.
     """
 
-    def __init__(self, pending: Ints, retries: int, first_batch: int = 0) -> None:
+    def __init__(
+        self, pending: Ints, retries: int, first_batch: int = 0, attempts: Mapping[int, int] | None = None
+    ) -> None:
         """Plan to run trials.
 
         Args:
             pending: Trials to run, in order.
             retries: How often one of them may be tried again.
             first_batch: Number of the first batch; numbers are never used twice in a driver's life.
+            attempts: How often trials were tried before, under an earlier driver; they have all their retries again.
         """
         self.retries = retries
         self._pending = pending
         self._cursor = 0
         self._again: deque[int] = deque()
         self._tries: dict[int, int] = {}  # that used up a retry
-        self._attempts: dict[int, int] = {}  # that came to nothing, for whatever reason
+        self._attempts = dict(attempts or {})  # that came to nothing, for whatever reason
         self._flights: dict[int, _Flight] = {}
         self._next = first_batch
         self._seconds: float | None = None
@@ -133,6 +138,14 @@ class Schedule:
         trials = self._pending[self._cursor : self._cursor + size]
         self._cursor += size
         return self._send(slot, trials, eager=False)
+
+    def hears(self, batch: int, part: int) -> bool:
+        """Whether a message counts: its batch is on its way, and it was not heard before."""
+        flight = self._flights.get(batch)
+        if flight is None or part < flight.heard:
+            return False
+        flight.heard = part + 1
+        return True
 
     def ended(self, batch: int, ends: Ends) -> Flags | None:
         """Which of these ends are final: (n,) flags; the others are time-outs that are tried again.

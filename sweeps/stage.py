@@ -109,10 +109,12 @@ class StageRun:
         """
         self._number, self._stage = number, stage
         self._columns, self._seeds = columns, seeds
-        self._schedule = Schedule(pending, self._settings.run.retries, self._slots.batches)
+        tries = self._store.tries(number, pending)
+        self._schedule = Schedule(pending, self._settings.run.retries, self._slots.batches, tries)
         self._ledger = Ledger(self._settings.objective)
         self._monitor = Monitor(base, self._settings.objective, region, columns, base.counts)
         self._stored_s = self._shown_s = self._elapsed_s()
+        self._show(now=True)
         try:
             while not self._schedule.done:
                 halt = self._halt()
@@ -156,6 +158,8 @@ class StageRun:
 
     def _results(self, event: Results) -> None:
         """Book reports and ends."""
+        if not self._schedule.hears(event.batch, event.part):
+            return
         attempts = np.array([self._schedule.attempt(t) for t in event.ends.trial.tolist()], np.int64)
         final = self._schedule.ended(event.batch, event.ends)
         if final is None:

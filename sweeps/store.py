@@ -17,27 +17,35 @@ crash in between is finished when the run is opened. At any moment (stage, trial
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 import pathlib
 import re
-import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from sweeps.arrow import numbers
-from sweeps.errors import RunHeld, UsageError
+from sweeps.errors import UsageError
+from sweeps.hold import hold, make
 from sweeps.space import Flags, Space, Value
 from sweeps.tables import Layout, conform, layout_of, merged, read, schema_of, sync_folder, table_of, values_of, write
+from workers.messages import Ints
 
 _PART = re.compile(r"(\d{3})-([A-Za-z0-9_-]+)\.part-(\d+)\.parquet")
 _CANONICAL = re.compile(r"(\d{3})-([A-Za-z0-9_-]+)\.parquet")
 _READY = re.compile(r"([a-z]+)\.(\d{3}-[A-Za-z0-9_-]+)\.ready")
 _TABLES = ("reports", "attempts", "trials")  # in the order in which they are written
 _PENDING = ".pending"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def _give_up(error: OSError) -> None:
+    """What a store without patience does about a full disk."""
+    raise error
 
 
 class Store:
@@ -47,21 +55,23 @@ class Store:
         folder: Where it is.
     """
 
-    def __init__(self, folder: pathlib.Path, space: Space) -> None:
+    def __init__(self, folder: pathlib.Path, space: Space, wait_for_room: Callable[[OSError], None] = _give_up) -> None:
         """Take hold of a run's folder, making it if need be, and finish what a crash left unfinished.
 
         Args:
             folder: Where the run is, or is to be.
             space: The sweep's space, which gives the columns.
+            wait_for_room: Called when the disk is full; what could not be written is then written again.
 
         Raises:
             RunHeld: Another driver holds it.
             UsageError: It cannot be written, or a file in it is damaged.
         """
         self.folder = folder
+        self._wait_for_room = wait_for_room
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = _hold(folder)
+            make(folder)
+            self._lock = hold(folder)
             try:
                 self._open(space)
             except BaseException:
@@ -89,6 +99,17 @@ class Store:
             trials = numbers(read(path, ["trial"])["trial"])
             flags[trials[trials < count]] = True
         return flags
+
+    def tries(self, number: int, trials: Ints) -> dict[int, int]:
+        """How often each of some trials of a stage was tried before, for those that were."""
+        made: dict[int, int] = {}
+        for path in self._files("attempts", number):
+            table = read(path, ["trial", "attempt"])
+            trial, attempt = numbers(table["trial"]), numbers(table["attempt"])
+            wanted = np.isin(trial, trials)
+            for one, count in zip(trial[wanted].tolist(), attempt[wanted].tolist(), strict=True):
+                made[one] = max(count, made.get(one, 0))
+        return made
 
     def trials(self, number: int, columns: Sequence[str]) -> pa.Table:
         """Columns of a stage's stored trials, in their order; null for a metric that was never reported."""
@@ -124,22 +145,19 @@ class Store:
             columns, count = rows[table]
             schema = self._layout.schema(table)
             path = self.folder / table / f"{number:03d}-{stage}.part-{self._next_part:05d}.parquet"
-            self._write(path, [table_of(schema, {"stage": stage, **columns}, count)], schema)
+            self._write(path, table_of(schema, {"stage": stage, **columns}, count))
         self._next_part += 1
 
     def finish(self, number: int, stage: str) -> None:
         """Turn the parts of a stage, and what it had before, into one sorted file per table."""
         for table in _TABLES:
-            schema = self._layout.schema(table)
-            ready = self.folder / _PENDING / f"{table}.{number:03d}-{stage}.ready"
-            self._write(ready, merged(self._files(table, number), schema), schema)
-            self._settle(ready)
+            self._merge(table, number, self.folder / _PENDING / f"{table}.{number:03d}-{stage}.ready")
 
     def put_stage(self, number: int, row: Mapping[str, Any]) -> None:
         """Store a stage's row: its region when it starts, with its counts when it ends."""
         schema = self._layout.schema("stages")
         path = self.folder / "stages" / f"{number:03d}-{row['stage']}.parquet"
-        self._write(path, [table_of(schema, {name: [value] for name, value in row.items()}, 1)], schema)
+        self._write(path, table_of(schema, {name: [value] for name, value in row.items()}, 1))
 
     def stage(self, number: int) -> dict[str, Any] | None:
         """A stage's row, or None before it has begun."""
@@ -150,8 +168,7 @@ class Store:
         """Append what trials printed to their logs; -1 is what was printed outside of any trial."""
         for trial, text in printed:
             name = f"{stage}-{trial}.log" if trial >= 0 else "worker.log"
-            with open(self.folder / "logs" / name, "a", encoding="utf-8", errors="replace") as file:
-                file.write(text)
+            self._with_room(partial(_append, self.folder / "logs" / name, text))
 
     def _widen(self, metrics: Sequence[str]) -> None:
         """Give a metric that was never seen before its column in every file.
@@ -164,20 +181,40 @@ class Store:
 
     def _take(self, layout: Layout) -> None:
         """Take over a layout, and widen the files that are narrower: when it grows, or where a crash left them."""
-        self._layout = layout
         for table in ("reports", "trials"):
             schema = layout.schema(table)
             for path in reversed(self._files(table)):  # readers take the first file's columns: that one last
                 if schema_of(path).names != schema.names:
-                    self._write(path, [conform(read(path), schema)], schema)
+                    self._write(path, conform(read(path), schema))
+        self._layout = layout
 
-    def _write(self, path: pathlib.Path, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
-        write(path, tables, schema, self.folder / _PENDING)
+    def _write(self, path: pathlib.Path, table: pa.Table) -> None:
+        """Write a file, when there is room for it."""
+        self._with_room(lambda: write(path, [table], table.schema, self.folder / _PENDING))
+
+    def _merge(self, table: str, number: int, ready: pathlib.Path) -> None:
+        """Write a stage's files as one, when there is room for it, and put that in their place."""
+        schema, files = self._layout.schema(table), self._files(table, number)
+        self._with_room(lambda: write(ready, merged(files, schema), schema, self.folder / _PENDING))
+        self._settle(ready)
+
+    def _with_room(self, act: Callable[[], None]) -> None:
+        """Do what takes room on the disk; while there is none, wait for it."""
+        while True:
+            try:
+                return act()
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
+                self._wait_for_room(error)
 
     def _open(self, space: Space) -> None:
         """Make what is missing, finish what a crash left, and take over the metrics that are stored."""
         for table in (*_TABLES, "stages", "logs", _PENDING):
             (self.folder / table).mkdir(exist_ok=True)
+        sync_folder(self.folder)
+        for table in (*_TABLES, "stages", _PENDING):  # a crash may have left names that a power cut would take away
+            sync_folder(self.folder / table)
         self._recover()
         layout = layout_of(space)
         for path in self._files("reports"):
@@ -208,6 +245,7 @@ class Store:
             part = _PART.fullmatch(name)
             if part and f"{part[1]}-{part[2]}" == stage:
                 os.unlink(table / name)
+        sync_folder(table)  # else a power cut might leave the parts beside the file
         os.replace(ready, table / f"{stage}.parquet")
         sync_folder(table)
 
@@ -233,17 +271,7 @@ class Store:
         return None
 
 
-def _hold(folder: pathlib.Path) -> Any:
-    """The open lock file of a run; the kernel lets go of it when this process dies."""
-    lock = open(folder / ".lock", "a+", encoding="utf-8")  # noqa: SIM115 - held for the driver's life
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.seek(0)
-        owner = lock.read().strip() or "another driver"
-        lock.close()
-        raise RunHeld(f"{folder} is held by {owner}: wait for it, or stop it first") from None
-    lock.truncate(0)
-    lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-    lock.flush()
-    return lock
+def _append(path: pathlib.Path, text: str) -> None:
+    """Write at the end of a text file."""
+    with open(path, "a", encoding="utf-8", errors="replace") as file:
+        file.write(text)

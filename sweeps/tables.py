@@ -24,6 +24,9 @@ from sweeps.seal import UNSEALED, check_seal, seal
 from sweeps.space import Choice, Fixed, Parameter, Range, Space, Value
 
 ROW_GROUP = 131_072  #: rows; fixed, so that the same rows give the same bytes
+DAMAGE = (OSError, ValueError, pa.ArrowException)  #: what reading a damaged file may raise
+_FEW = 10_000  # rows
+_CODEC = {"compression": "zstd", "compression_level": 1}
 TABLES = ("reports", "attempts", "trials", "stages")  # in the order in which they are written
 
 ATTEMPTS = pa.schema(
@@ -150,9 +153,7 @@ def write(path: pathlib.Path, tables: Iterable[pa.Table], schema: pa.Schema, pen
     temporary = pending / f"{path.parent.name}.{path.name}.tmp"
     with open(temporary, "w+b") as file:
         sealable = schema.with_metadata(UNSEALED)
-        writer = pq.ParquetWriter(
-            file, sealable, compression="zstd", compression_level=1, write_page_checksum=True, version="2.6"
-        )
+        writer = pq.ParquetWriter(file, sealable, write_page_checksum=True, version="2.6", **_CODEC)
         with writer:
             for piece in _row_groups(tables, schema):
                 writer.write_table(piece, row_group_size=ROW_GROUP)
@@ -170,7 +171,8 @@ def read(path: pathlib.Path, columns: Sequence[str] | None = None) -> pa.Table:
         UsageError: It is damaged, and is named.
     """
     with _opened(path) as file:
-        return file.read(columns)
+        # To wake threads takes longer than to read a small file.
+        return file.read(columns, use_threads=file.metadata.num_rows > _FEW)
 
 
 def schema_of(path: pathlib.Path) -> pa.Schema:
@@ -223,6 +225,18 @@ def sync_folder(folder: pathlib.Path) -> None:
         os.close(descriptor)
 
 
+def verified(file: pa.NativeFile) -> pq.ParquetFile:
+    """A Parquet file whose checksums are verified: its footer's now, those of its pages as they are read.
+
+    Raises:
+        DAMAGE: It is damaged.
+    """
+    check_seal(file)
+    file.seek(0)
+    # Without a buffer that threads fill: the disk is near, and most files are small.
+    return pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False)
+
+
 @contextlib.contextmanager
 def _opened(path: pathlib.Path) -> Iterator[pq.ParquetFile]:
     """A Parquet file whose checksums are verified, those of its pages as they are read.
@@ -232,12 +246,10 @@ def _opened(path: pathlib.Path) -> Iterator[pq.ParquetFile]:
     """
     try:
         with pa.OSFile(str(path)) as file:
-            check_seal(file)
-            file.seek(0)
-            yield pq.ParquetFile(file, page_checksum_verification=True)
+            yield verified(file)
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except DAMAGE as error:
         raise UsageError(f"{path} is damaged and is not read: {' '.join(str(error).split())[:200]}") from error
 
 

@@ -55,3 +55,11 @@ def test_every_dependency_has_a_line_in_the_design():
     names = {re.split(r"[\[><=]", each)[0] for each in wanted}
     explained = set(re.findall(r"^\| ([\w-]+)", (ROOT / "DESIGN.md").read_text(), re.MULTILINE))
     assert names - explained == set()
+
+
+def test_the_commands_of_the_cluster_page_are_those_that_three_hosts_are_tested_with():
+    page, header = (ROOT / "docs" / "clusters.md").read_text(), (ROOT / "cluster.yaml").read_text()
+    road, job = [text.split("\n")[:-1] for _, name, text in BLOCK.findall(page) if name == "cluster"]
+    tested = [line.strip("# ").partition("   ")[0] for line in header.splitlines() if line.startswith("#   ray ")]
+    assert road == tested
+    assert job[0].startswith("RAY_AUTH_MODE=token ray job submit ")

@@ -153,6 +153,7 @@ class Results:
     Attributes:
         slot: Where it ran.
         batch: The `Batch.id`.
+        part: Number of the message within its batch, from 0: what is heard twice counts once.
         reports: New reports, of ended trials and of the one that is running.
         ends: Trials that ended.
         printed: (trial, text) of what trials printed.
@@ -161,6 +162,7 @@ class Results:
 
     slot: int
     batch: int
+    part: int
     reports: Reports
     ends: Ends
     printed: list[tuple[int, str]] = field(default_factory=list)

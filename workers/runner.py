@@ -71,7 +71,7 @@ class Runner:
         self._binding = bind(self._train, work.parameters, (), work.setup is not None)
         self._reports = ReportColumns()
         self._ends = EndColumns()
-        self._batch = -1
+        self._batch, self._part = -1, 0
         self._sent_at = time.monotonic()
         self._notes: dict[str, None] = {}
         self._told: set[str] = set()
@@ -82,7 +82,7 @@ class Runner:
         Raises:
             Stopped: `stopping` said so; the trial that was running has no end.
         """
-        self._batch = batch.id
+        self._batch, self._part = batch.id, 0
         flush_s = 0.0 if batch.eager else FLUSH_S
         names = self.work.parameters
         rows = zip(*batch.columns, strict=True) if names else iter([()] * len(batch.trials))
@@ -107,7 +107,8 @@ class Runner:
         self._notes.clear()
         reports, self._reports = self._reports, ReportColumns()
         ends, self._ends = self._ends, EndColumns()
-        self._send(Results(self._slot, self._batch, reports.arrays(), ends.arrays(), printed, notes))
+        self._send(Results(self._slot, self._batch, self._part, reports.arrays(), ends.arrays(), printed, notes))
+        self._part += 1
         self._sent_at = time.monotonic()
 
     def _due(self, flush_s: float) -> bool:

@@ -1,0 +1,94 @@
+"""Whatever a seed does to slots, messages, driver and disk, the run ends with the bytes of a calm one."""
+
+import os
+import random
+
+import pytest
+
+from simulation.disk import Died, Disk
+from simulation.runs import run
+
+BLOCK = 50
+
+
+@pytest.mark.parametrize("block", range(12))
+def test_the_run_of_every_seed_ends_with_the_bytes_of_the_calm_run(block):
+    for seed in range(block * BLOCK, (block + 1) * BLOCK):
+        run(seed)
+
+
+def test_a_seed_is_struck_in_the_same_way_each_time():
+    first, second = [], []
+    for seed in range(8):
+        run(seed, first.append)
+        run(seed, second.append)
+    assert len(first) > 16
+    assert first == second
+
+
+def outcomes(root, work, power_cuts=40):
+    """What a folder may hold after `work` and a power cut, each as {name: bytes}."""
+    found = []
+    for seed in range(power_cuts):
+        place = root / str(seed)
+        place.mkdir()
+        disk = Disk(place)
+        with disk:
+            work(place)
+        disk.cut_power(random.Random(seed))
+        found.append({str(p.relative_to(place)): p.read_bytes() for p in place.rglob("*") if p.is_file()})
+    return found
+
+
+def write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def test_the_simulated_disk_forgets_what_was_not_synced(tmp_path):
+    found = outcomes(tmp_path, lambda place: write(place / "a", "12345678"))
+    assert {} in found
+    assert {"a": b""} in found
+    assert {"a": b"12345678"} in found
+    assert any(0 < len(each["a"].rstrip(b"\0")) < 8 for each in found if "a" in each)
+
+
+def synced(place):
+    with open(place / "a", "w") as file:
+        file.write("12345678")
+        file.flush()
+        os.fsync(file.fileno())
+    folder = os.open(place, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+
+
+def renamed(place):
+    synced(place)
+    os.replace(place / "a", place / "b")
+
+
+def test_the_simulated_disk_keeps_what_was_synced_and_renames_in_one_step(tmp_path):
+    kept = outcomes(tmp_path, synced)
+    assert all(each == {"a": b"12345678"} for each in kept)
+    (tmp_path / "more").mkdir()
+    found = outcomes(tmp_path / "more", renamed)
+    assert {"a": b"12345678"} in found
+    assert {"b": b"12345678"} in found
+    assert all(len(each) == 1 for each in found)
+
+
+@pytest.mark.parametrize(("fate", "left"), [("before", b""), ("torn", b"1234"), ("after", b"12345678")])
+def test_a_process_that_died_in_a_write_writes_nothing_more(tmp_path, fate, left):
+    def work():
+        try:
+            with open(tmp_path / "a", "wb") as file:
+                file.write(b"12345678")
+                file.flush()
+        finally:
+            with open(tmp_path / "b", "wb") as file:
+                file.write(b"a last will")
+
+    with Disk(tmp_path, plan=lambda number, kind: fate if kind == "write" else None), pytest.raises(Died):
+        work()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": left}

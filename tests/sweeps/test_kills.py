@@ -1,0 +1,96 @@
+"""A driver killed at any file operation of a run, of the recovery after that, and of the recovery after that one."""
+
+import random
+import shutil
+from collections import Counter, deque
+
+import pytest
+from conftest import contents
+from simulation.disk import Disk
+from simulation.runs import FAST, drive, plan
+from simulation.states import fingerprint, restore, state_of
+
+from sweeps.store import Store
+
+PLAN = plan((9, 5, 4))
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder on a memory disk, if there is one: no power cut here, and thousands of moments."""
+    if not FAST.is_dir():
+        yield tmp_path
+        return
+    fast = FAST / f"kills-{tmp_path.parent.name}-{tmp_path.name}"
+    fast.mkdir()
+    yield fast
+    shutil.rmtree(fast)
+
+
+def deaths(place, work):
+    """What a driver leaves that is killed before, in and after each of its file operations: (kind, state) pairs.
+
+    Killed after one is killed before the next: that is one state, and counted once.
+    """
+    found = []
+    disk = Disk(place, plan=lambda number, kind: found.append((kind, state_of(place))))
+    with disk:
+        work(place / "x")
+    kinds = [kind for kind, _ in disk.log]
+    states = [state for _, state in found] + [state_of(place)]
+    torn = []
+    for kind, before, after in zip(kinds, states[:-1], states[1:], strict=True):
+        if kind == "write":
+            (name,) = (name for name in after if after[name] != before[name])
+            torn.append(("torn write", after | {name: after[name][: len(after[name]) // 2]}))
+    return [*zip([*kinds, "end"], states, strict=True), *torn], disk.log
+
+
+def at_once(folder):
+    drive(PLAN, folder, random.Random(0))
+
+
+def grown(folder):
+    """The first stage had fewer trials at first."""
+    drive(plan((4,)), folder, random.Random(1))
+    drive(PLAN, folder, random.Random(0))
+
+
+def recover(folder):
+    Store(folder, PLAN.space).close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("history", [at_once, grown])
+def test_whichever_file_operation_a_driver_is_killed_at_the_next_one_ends_with_the_same_bytes(place, history):
+    reference, log = deaths(place, history)
+    calm = contents(place / "x")
+    kinds = Counter(kind for kind, _ in log)
+    assert {"mkdir", "create", "write", "fsync", "rename", "unlink"} <= kinds.keys()
+    renames = [path for kind, path in log if kind == "rename" and ".part-" in path]
+    assert len(renames) > len(set(renames)), "a late metric widens parts that are there"
+
+    points = len(log) * 2 + kinds["write"]
+    left = deque((state, 0) for _, state in reference)
+    seen = set()
+    recovered = {}
+    while left:
+        state, depth = left.popleft()
+        if fingerprint(state) in seen:
+            continue
+        seen.add(fingerprint(state))
+        restore(place, state)
+        found, log = deaths(place, recover)
+        points += 2 * len(log)
+        after = found[len(log)][1]
+        recovered[fingerprint(after)] = after
+        if depth < 2:
+            left.extend((each, depth + 1) for _, each in found)
+
+    assert points > 1000
+    print(f"killed at {points} points: {len(seen)} states, {len(recovered)} of them when recovered")
+    for state in recovered.values():
+        restore(place, state)
+        at_once(place / "x")
+        assert contents(place / "x") == calm
+        assert not any((place / "x" / ".pending").iterdir())
