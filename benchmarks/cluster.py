@@ -44,8 +44,6 @@ def sleeper_50(lr, *, epochs):
 def ours(trainer: str, trials: int, epochs: int, slots: int | None) -> dict[str, float]:
     """Seconds to the first trial and from there to the last, the driver's CPU seconds and memory."""
     began = time.time()
-    import pandas as pd
-
     from sweeps.launch import launch, reference
     from sweeps.progress import open_view
     from sweeps.settings import settings_from
@@ -64,9 +62,11 @@ def ours(trainer: str, trials: int, epochs: int, slots: int | None) -> dict[str,
     with tempfile.TemporaryDirectory() as place, open("/dev/null", "w") as quiet:
         folder = pathlib.Path(place) / "x"
         launch(settings, reference(settings.train, settings.folder), None, folder, "ray", open_view(quiet))
+        used = resource.getrusage(resource.RUSAGE_SELF)  # the driver's, before the results are read back
+        import pandas as pd
+
         attempts = pd.read_parquet(folder / "attempts")
     ended = attempts.started + pd.to_timedelta(attempts.seconds, unit="s")
-    used = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "first": attempts.started.min().timestamp() - began,
         "rest": (ended.max() - attempts.started.min()).total_seconds(),

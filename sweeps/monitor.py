@@ -15,6 +15,7 @@ from workers.messages import Ends, Reports, Status
 
 _WINDOW_S = 10.0  #: the rate is that of the last seconds
 _FIRST_HINT = 20  #: trials before a hint is worth anything
+_MOST_LOOKED_AT = 20_000  #: trials: evenly chosen ones tell a person as much as all of a million
 _HINT_GROWTH = 1.2  #: a new look when there are so many times more: the work stays in proportion
 
 
@@ -90,6 +91,7 @@ class Monitor:
         if len(ended) < self._next_hint:
             return
         self._next_hint = int(len(ended) * _HINT_GROWTH) + 1
+        ended = ended[:: -(-len(ended) // _MOST_LOOKED_AT)]
         columns = {name: [column[i] for i in ended.tolist()] for name, column in self._columns.items()}
         scores = self._scores[ended]
         if np.isfinite(scores).any():
