@@ -216,6 +216,7 @@ class Store:
         for table in (*_TABLES, "stages", _PENDING):  # a crash may have left names that a power cut would take away
             sync_folder(self.folder / table)
         self._recover()
+        self._look_for_gaps()
         layout = layout_of(space)
         for path in self._files("reports"):
             layout = layout.with_metrics(set(schema_of(path).names) - {"stage", "trial", "epoch"})
@@ -235,6 +236,19 @@ class Store:
                 if found and (found[1], found[3]) not in complete:
                     os.unlink(self.folder / table / name)
             sync_folder(self.folder / table)
+
+    def _look_for_gaps(self) -> None:
+        """Raise when a file is gone whose rows other tables count on: half a stage would be stored twice, or not."""
+        names = {table: self._names(table) for table in _TABLES}
+        whole = {table: [name for name in names[table] if _CANONICAL.fullmatch(name)] for table in _TABLES}
+        for name in names["trials"]:
+            found = _PART.fullmatch(name) or _CANONICAL.fullmatch(name)
+            for table in ("reports", "attempts"):
+                if found and name not in names[table] and f"{found[1]}-{found[2]}.parquet" not in whole[table]:
+                    raise _missing(self.folder / table / name)
+        for name in whole["reports"]:
+            if not any(other.startswith(name.removesuffix("parquet")) for other in names["trials"]):
+                raise _missing(self.folder / "trials" / name)
 
     def _settle(self, ready: pathlib.Path) -> None:
         """Put a finished stage's file in the place of its parts."""
@@ -269,6 +283,10 @@ class Store:
             if found and int(found[1]) == number:
                 return self.folder / table / name
         return None
+
+
+def _missing(path: pathlib.Path) -> UsageError:
+    return UsageError(f"{path} is missing: put it back, or give the run a new --name")
 
 
 def _append(path: pathlib.Path, text: str) -> None:

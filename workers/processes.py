@@ -6,6 +6,7 @@ A process that dies or hangs costs its own trial: it is replaced, and what it le
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import math
 import os
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -29,6 +31,8 @@ OVERTIME_S = 1.0  #: past the time-out, before a trial that does not report is k
 _DUMP_S = 0.3  #: between asking for the Python stack and killing
 _EXIT_S = 0.5  #: for a worker that has hung up to exit
 _TICK_S = 0.1  #: how often clocks and dead processes are looked at
+NATIVE_LIMIT = 4 << 20  #: bytes that a worker may write past Python before they are dropped
+_MARK = "SWEEPS_WORKER"  # environment variable by which all that a worker has started can be found
 _MAX_IDLE_DEATHS = 3  #: deaths of one slot in a row without any result: the installation is broken
 
 # `-P` and the parent's path: the child sees the same modules, wherever it is started.
@@ -51,6 +55,7 @@ class _Worker:
 
     slot: int
     process: subprocess.Popen[bytes]
+    mark: str  # in the environment of the process and of all that it starts
     channel: Channel
     beat: Beat
     native: IO[bytes]  # what the process writes past Python: fault handler, C libraries
@@ -114,6 +119,7 @@ class Processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.process.wait(max(0.0, deadline - time.monotonic()))
             _kill_group(worker.process)
+            _kill_marked(worker.mark)
             worker.process.wait()
             worker.native.close()
             worker.beat.close()
@@ -123,6 +129,7 @@ class Processes:
         """Start the process of a slot and send it its work."""
         ours, theirs = socket.socketpair()
         beat, native = Beat(), tempfile.TemporaryFile()  # noqa: SIM115 - lives with the worker
+        mark = uuid.uuid4().hex
         arguments = [json.dumps(sys.path), str(slot), str(theirs.fileno()), str(beat.fileno()), str(os.getpid())]
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", _BOOT, *arguments],
@@ -131,10 +138,10 @@ class Processes:
             stderr=native,
             pass_fds=(theirs.fileno(), beat.fileno()),
             start_new_session=True,  # its own group: Ctrl-C is the driver's to hear, and a kill is whole
-            env={**os.environ, **dict.fromkeys(_THREADS, str(self._work.threads))},
+            env={**os.environ, **dict.fromkeys(_THREADS, str(self._work.threads)), _MARK: mark},
         )
         theirs.close()
-        worker = _Worker(slot, process, Channel(ours), beat, native)
+        worker = _Worker(slot, process, mark, Channel(ours), beat, native)
         self._workers[slot] = worker
         self._selector.register(worker.channel, selectors.EVENT_READ, worker)
         worker.channel.send(self._work)
@@ -169,7 +176,9 @@ class Processes:
             events.append(message)
 
     def _watch(self, worker: _Worker, now: float) -> None:
-        """Kill a worker whose trial is over time, or whose grace has run out."""
+        """Kill a worker whose trial is over time, or whose grace has run out; keep what it writes within bounds."""
+        if os.fstat(worker.native.fileno()).st_blocks * 512 > NATIVE_LIMIT:
+            os.ftruncate(worker.native.fileno(), 0)  # it writes on behind the hole
         beat, previous, limit_s = worker.beat.read(), worker.seen, self._work.timeout_s
         worker.seen = beat
         trial, since = beat
@@ -192,6 +201,7 @@ class Processes:
                 worker.process.wait(_EXIT_S)
         _kill_group(worker.process)
         code = worker.process.wait()
+        _kill_marked(worker.mark)
         self._read(worker, events)
         self._selector.unregister(worker.channel)
         worker.channel.close()
@@ -220,6 +230,15 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+def _kill_marked(mark: str) -> None:
+    """Kill what a worker had started and what left its group: daemons of daemons."""
+    sign = f"{_MARK}={mark}".encode()
+    for path in glob.glob("/proc/[0-9]*/environ"):
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            if sign in file.read():
+                os.kill(int(path.split("/")[2]), signal.SIGKILL)
+
+
 def _cause(code: int) -> str:
     """A process's end in words."""
     if code >= 0:
@@ -232,6 +251,6 @@ def _tail(native: IO[bytes], size: int = 20_000) -> str:
     """The end of what a process wrote past Python; closes the file."""
     end = native.seek(0, os.SEEK_END)
     native.seek(max(0, end - size))
-    text = native.read().decode("utf-8", "replace").strip()
+    text = native.read().decode("utf-8", "replace").strip("\0 \n")
     native.close()
     return text

@@ -7,6 +7,7 @@ it for another epoch, and that its clean-up is its generator's own `finally`.
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -73,6 +74,7 @@ class Runner:
         self._ends = EndColumns()
         self._batch, self._part = -1, 0
         self._sent_at = time.monotonic()
+        self._home = os.getcwd()
         self._notes: dict[str, None] = {}
         self._told: set[str] = set()
 
@@ -128,6 +130,9 @@ class Runner:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a trainer raises
             return Status.FAILED, _one_line(error), _clean(users_traceback(error)[-20_000:])
+        finally:
+            with contextlib.suppress(OSError):
+                os.chdir(self._home)  # the next trial, and whoever is in this process with it, are where they were
 
     def _pull(self, trial: int, reports: Iterator[Any], epochs: int, flush_s: float) -> Outcome:
         """Ask for one epoch after the other until the budget is used, a rule stops it, or the trainer ends."""

@@ -78,7 +78,7 @@ class Disk:
     def revive(self):
         """Another process has come to life; what the dead one had open the kernel has closed."""
         self.dead = True
-        for file in self._files:
+        for file in reversed(self._files):
             file.close()
         self.dead, self.plan = False, _calm
         self._files.clear()
@@ -217,6 +217,7 @@ class Disk:
 
         def act():
             file = _File(self, path, mode.replace("b", "").replace("t", ""))
+            self._files.append(file)
             node = self._live.setdefault(path, Node(b""))
             node.dirty = node.dirty or "w" in mode
             file.node = self._handles[file.fileno()] = node

@@ -299,3 +299,21 @@ def test_only_a_time_out_or_a_loss_is_tried_again(status):
     ((_, order),) = feed(schedule, 1)
     assert schedule.ended(order.batch, ends([0], status=status)).tolist() == [True]
     assert schedule.done
+
+
+def test_a_message_counts_once_and_only_while_its_batch_is_on_its_way():
+    schedule = plan(2)
+    ((_, order),) = feed(schedule, 1)
+    assert not schedule.hears(order.batch + 1, 0)
+    assert [schedule.hears(order.batch, part) for part in (0, 0, 1, 0, 1, 2)] == [True, False, True, False, False, True]
+    schedule.ended(order.batch, ends([0]))
+    assert not schedule.hears(order.batch, 3)
+
+
+def test_attempts_are_counted_on_from_those_under_an_earlier_driver_and_all_retries_are_there_again():
+    schedule = Schedule(np.arange(2, dtype=np.int64), retries=1, attempts={0: 2})
+    assert (schedule.attempt(0), schedule.attempt(1)) == (3, 1)
+    ((_, order),) = feed(schedule, 1)
+    assert order.trials.tolist() == [0]
+    assert schedule.lost(lost(0, 0)).again == (0,)
+    assert schedule.attempt(0) == 4
