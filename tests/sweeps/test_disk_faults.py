@@ -18,6 +18,7 @@ from sweeps.patience import LOOK_S, Patience
 from sweeps.progress import open_view
 from sweeps.stage import Halt
 from sweeps.store import Store
+from sweeps.tables import schema_of
 
 PLAN = plan((6, 4))
 TAKES_ROOM = ("create", "write", "fsync", "rename")
@@ -115,6 +116,28 @@ def test_a_full_disk_makes_the_run_wait_and_then_it_goes_on_by_itself_and_loses_
         assert not any((folder / "x" / ".pending").iterdir())
         waited += 1
     assert waited > 60
+
+
+def one_trial(trial, **late):
+    """What a ledger hands to the store."""
+    reports = {"trial": [trial], "epoch": [1], "val_acc": [0.5], **late}
+    attempts = {"trial": [trial], "attempt": [1], "outcome": ["completed"]}
+    trials = {"trial": [trial], "status": ["completed"], "epochs": [1], "lr": [1e-3], "val_acc": [0.5], **late}
+    return {"reports": (reports, 1), "attempts": (attempts, 1), "trials": (trials, 1)}, ["val_acc", *late]
+
+
+def test_a_metric_that_comes_late_on_a_full_disk_is_a_column_of_every_file(tmp_path):
+    waits = []
+    store = Store(tmp_path / "x", PLAN.space, waits.append)
+    for trial in range(3):
+        store.append(0, "s0", *one_trial(trial))
+    refusal = OSError(errno.ENOSPC, "No space left on device")
+    with Disk(tmp_path, lambda now, kind: refusal if kind == "create" and now < 15 and len(waits) < now / 5 else None):
+        store.append(0, "s0", *one_trial(3, late=[1.0]))
+    assert waits
+    for table in ("trials", "reports"):
+        assert all("late" in schema_of(path).names for path in (tmp_path / "x" / table).iterdir())
+    store.close()
 
 
 def test_who_waits_for_room_says_so_once_a_minute_and_where(monkeypatch):

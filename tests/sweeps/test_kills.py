@@ -11,6 +11,7 @@ from simulation.runs import FAST, drive, plan
 from simulation.states import fingerprint, restore, state_of
 
 from sweeps.store import Store
+from sweeps.tables import schema_of
 
 PLAN = plan((9, 5, 4))
 
@@ -91,6 +92,8 @@ def test_whichever_file_operation_a_driver_is_killed_at_the_next_one_ends_with_t
     print(f"killed at {points} points: {len(seen)} states, {len(recovered)} of them when recovered")
     for state in recovered.values():
         restore(place, state)
+        files = [path for table in ("trials", "reports") for path in (place / "x" / table).iterdir()]
+        assert len({"late" in schema_of(path).names for path in files}) <= 1  # readers take the first file's columns
         at_once(place / "x")
         assert contents(place / "x") == calm
         assert not any((place / "x" / ".pending").iterdir())

@@ -443,3 +443,12 @@ def test_writing_bytes_to_a_text_stream_is_the_trials_own_mistake():
     results = only(run(lambda x: console.write(b"bytes"), console=console))
     assert statuses(results) == [Status.FAILED]
     assert "must be str, not bytes" in results.ends.reasons[0]
+
+
+def test_the_messages_of_each_batch_are_numbered_from_0():
+    opened, sent = open_runner(lambda x: iter([1.0, 1.0]))
+    for _ in range(2):
+        opened.run(batch([1.0, 2.0], eager=True))
+    parts = [results.part for results in sent]
+    assert len(parts) > 6
+    assert parts == 2 * list(range(len(parts) // 2))
