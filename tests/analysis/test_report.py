@@ -13,7 +13,7 @@ import sys
 import pytest
 from commands import eventually, finished
 from conftest import run_sweep, sweep
-from trainers_hostile import IMAGE, LINK, SCRIPT
+from trainers_names import IMAGE, LINK, SCRIPT
 
 import analysis
 from analysis.report import page, write_report
@@ -62,7 +62,7 @@ def hostile(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "x"
     space = {"lr": {"log": [1e-4, 1e-1]}, "update": [SCRIPT, LINK]}
     stages = [{"name": "one", "trials": 30, "epochs": 3}]
-    keys = {"train": f"{TESTS / 'trainers_hostile.py'}:hostile", "metric": IMAGE, "mode": "max"}
+    keys = {"train": f"{TESTS / 'trainers_names.py'}:hostile", "metric": IMAGE, "mode": "max"}
     run_sweep(sweep(space=space, stages=stages) | keys, folder)
     return write_report(folder)
 

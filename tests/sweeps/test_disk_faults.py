@@ -3,8 +3,9 @@
 import errno
 import io
 import itertools
+import pathlib
 import random
-import shutil
+import tempfile
 from types import SimpleNamespace
 
 import pytest
@@ -25,16 +26,11 @@ TAKES_ROOM = ("create", "write", "fsync", "rename")
 
 
 @pytest.fixture
-def place(tmp_path_factory):
+def place():
     """Makes folders on a memory disk, if there is one."""
     number = itertools.count()
-    base = tmp_path_factory.mktemp("disk")
-    if not FAST.is_dir():
-        yield lambda: base / str(next(number))
-        return
-    fast = FAST / f"faults-{base.parent.name}-{base.name}"
-    yield lambda: fast / str(next(number))
-    shutil.rmtree(fast)
+    with tempfile.TemporaryDirectory(dir=FAST if FAST.is_dir() else None) as base:
+        yield lambda: pathlib.Path(base) / str(next(number))
 
 
 def run(folder, known=None, wait_for_room=None):

@@ -1,7 +1,8 @@
 """A driver killed at any file operation of a run, of the recovery after that, and of the recovery after that one."""
 
+import pathlib
 import random
-import shutil
+import tempfile
 from collections import Counter, deque
 
 import pytest
@@ -17,15 +18,10 @@ PLAN = plan((9, 5, 4))
 
 
 @pytest.fixture
-def place(tmp_path):
+def place():
     """A folder on a memory disk, if there is one: no power cut here, and thousands of moments."""
-    if not FAST.is_dir():
-        yield tmp_path
-        return
-    fast = FAST / f"kills-{tmp_path.parent.name}-{tmp_path.name}"
-    fast.mkdir()
-    yield fast
-    shutil.rmtree(fast)
+    with tempfile.TemporaryDirectory(dir=FAST if FAST.is_dir() else None) as base:
+        yield pathlib.Path(base)
 
 
 def deaths(place, work):
