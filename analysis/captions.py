@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.frames import Frames
 from analysis.histories import busy_share, short_and_long
+from analysis.stages import rank_correlation
 from analysis.style import DIVERGES
 from sweeps.space import Range
 from sweeps.wording import clean, show_count, show_value
@@ -100,7 +101,7 @@ def importance(frames: Frames) -> str:
 def agreement(frames: Frames) -> str:
     """Whether the short budget ranks trials as the long one does."""
     early, late = short_and_long(frames)
-    rho = float(np.corrcoef(early.rank(), late.rank())[0, 1]) if early.nunique() > 1 and late.nunique() > 1 else 0.0
+    rho = np.nan_to_num(rank_correlation(early.to_numpy(np.float64), late.to_numpy(np.float64)))
     first = frames.settings.stages[0]
     return (
         f"Rank correlation {rho:.2f} over {show_count(len(early), 'trial')} between the best within {first.epochs}"

@@ -19,9 +19,8 @@ from analysis.frames import Frames, load
 from analysis.stories import stories
 from sweeps.errors import UsageError
 from sweeps.space import Choice, Parameter, Range
-from workers.messages import Status
+from workers.messages import FAILURES, Status
 
-_FAILED = (Status.FAILED.word, Status.TIMEOUT.word, Status.LOST.word)
 _BATCH = 1000  # metrics in one call of MLflow
 _PLAIN = (bool, int, float, str)
 
@@ -101,7 +100,7 @@ def _mlflow(frames: Frames, out: str) -> str:
         client.log_batch(begun, params=params, tags=tags)
         for start in range(0, len(metrics), _BATCH):
             client.log_batch(begun, metrics=metrics[start : start + _BATCH])
-        ended = "FAILED" if story.status in _FAILED else "FINISHED"
+        ended = "FAILED" if story.status in FAILURES else "FINISHED"
         client.set_terminated(begun, ended, _milliseconds(story.began + story.seconds))
     return f"mlflow ui --backend-store-uri {address}"
 
@@ -127,7 +126,7 @@ def _wandb(frames: Frames, out: str) -> str:
         for epoch, metrics in story.reports:
             opened.log({**metrics, "epoch": epoch}, step=epoch)
         opened.summary.update({**story.marks, f"best_{frames.objective.metric}": story.value})
-        opened.finish(exit_code=int(story.status in _FAILED))
+        opened.finish(exit_code=int(story.status in FAILURES))
     return f"wandb sync {folder}/wandb/offline-run-*"
 
 
@@ -153,7 +152,7 @@ def _optuna(frames: Frames, out: str) -> str:
     metric, space = frames.objective.metric, frames.settings.space
     # One distribution a parameter, whatever its stage: Optuna compares only trials that share theirs.
     known = {name: _distribution(p, frames.trials[name]) for name, p in space.parameters.items()}
-    without = {word: TrialState.FAIL for word in (*_FAILED, Status.COMPLETED.word)} | {
+    without = {word: TrialState.FAIL for word in (*FAILURES, Status.COMPLETED.word)} | {
         Status.STOPPED.word: TrialState.PRUNED
     }
     for story in stories(frames):

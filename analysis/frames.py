@@ -18,7 +18,7 @@ from sweeps.outcome import region_from
 from sweeps.reading import Run
 from sweeps.regions import Region
 from sweeps.settings import Settings
-from sweeps.space import Choice, Config, Parameter, Range, Space, Value
+from sweeps.space import Choice, Columns, Config, Parameter, Range, Space, Value
 from sweeps.wording import show_count
 
 _TABLES = (
@@ -155,8 +155,13 @@ def load(*runs: str | pathlib.Path) -> Frames:
 
 def configs_of(trials: pd.DataFrame, space: Space) -> list[Config]:
     """The config of each row of `trials`: values as they were declared, without what is not active."""
-    columns = {name: declared(parameter, trials[name]) for name, parameter in space.parameters.items()}
+    columns = columns_of(trials, space)
     return [{name: values[i] for name, values in columns.items() if values[i] is not None} for i in range(len(trials))]
+
+
+def columns_of(trials: pd.DataFrame, space: Space) -> Columns:
+    """The values of each parameter in the rows of `trials`, as they were declared; None where it is not active."""
+    return {name: declared(parameter, trials[name]) for name, parameter in space.parameters.items()}
 
 
 def declared(parameter: Parameter, column: pd.Series[Any]) -> list[Value]:

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from analysis.frames import Frames
+from analysis.frames import Frames, columns_of
 from sweeps.objective import Objective
 from sweeps.outcome import region_from
 from sweeps.regions import Observed, Region
 from sweeps.settings import Settings, StageSettings
-from sweeps.space import Columns, Flags, Floats, Space
-from sweeps.tables import values_of
+from sweeps.space import Flags, Floats
 from workers.messages import Status
 
 
@@ -73,14 +71,6 @@ def outcomes(frames: Frames, settings: Settings) -> list[Outcome]:
         if len(trials):
             found.append(Outcome(stage, region, trials, _observed(trials, settings), settings.objective))
     return found
-
-
-def columns_of(trials: pd.DataFrame, space: Space) -> Columns:
-    """The native values of each parameter, None where it is not active."""
-    return {
-        name: values_of(pa.chunked_array([pa.array(trials[name], from_pandas=True)]), parameter)
-        for name, parameter in space.parameters.items()
-    }
 
 
 def _observed(trials: pd.DataFrame, settings: Settings) -> Observed:

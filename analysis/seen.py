@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Seen:
     loss_name: str
     metric: str
 
-    @property
+    @cached_property
     def is_share(self) -> bool:
         """Whether the objective is a share of 1, as an accuracy is."""
         if self.score is None or self.sign < 0:

@@ -109,8 +109,7 @@ def run(
     check(settings, trainer, loader)
     folder = pathlib.Path(out) / (name or _words(train).rpartition(":")[2])
     ended = launch(settings, trainer, loader, folder, backend, open_view(sys.stderr), address)
-    failed = any(stage["failed"] + stage["timeout"] + stage["lost"] for stage in Run(folder).stages())
-    return Result(folder, ended.code or int(failed))
+    return Result(folder, ended.code)
 
 
 def _words(function: Callable[..., Any] | str) -> str:

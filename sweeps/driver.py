@@ -24,10 +24,15 @@ from sweeps.snapshot import Best, Snapshot
 from sweeps.stage import Halt, Slots, StageRun
 from sweeps.store import Store
 from workers.backend import Backend, BackendError
+from workers.messages import FAILURES
 
 
 class Driver:
-    """One run, from its first stage to its last."""
+    """One run, from its first stage to its last.
+
+    Attributes:
+        failed: A trial of the stages so far has failed, in this driver's life or before.
+    """
 
     def __init__(
         self,
@@ -54,6 +59,7 @@ class Driver:
         self._slots: Slots | None = None
         self._began = time.monotonic()
         self._best: Best | None = None
+        self.failed = False
 
     def run(self) -> None:
         """Carry out what is left of the plan.
@@ -106,6 +112,7 @@ class Driver:
         if len(pending) or not store.is_finished(number):
             store.finish(number, stage.name)
         after = outcome(store, number, settings.objective)
+        self.failed = self.failed or any(after.counts[word] for word in FAILURES)
         leader = None if self._best is None else self._best.value
         if after.best is not None and after.best_trial is not None and settings.objective.better(after.best, leader):
             config = {name: column[after.best_trial] for name, column in columns.items()}

@@ -21,6 +21,7 @@ from sweeps.settings import Settings
 from sweeps.stage import Halt
 from sweeps.store import Store
 from sweeps.sweepfile import resolved
+from sweeps.tables import sync_folder
 from workers.backend import Backend, BackendError
 from workers.messages import Function, Work
 from workers.training import TrainerError, bind, load, users_traceback
@@ -79,6 +80,19 @@ def check(settings: Settings, train: Function, setup: Function | None) -> None:
         raise UsageError(f"cannot import {train.source}\n{users_traceback(error)}") from error
 
 
+def work_of(settings: Settings, train: Function, setup: Function | None) -> Work:
+    """What all trials of a sweep have in common."""
+    return Work(
+        train=train,
+        setup=setup,
+        metric=settings.objective.metric,
+        parameters=settings.space.names,
+        rules=settings.stop.rules,
+        timeout_s=settings.stop.timeout_s,
+        threads=settings.run.demand.cpus,
+    )
+
+
 def launch(
     settings: Settings,
     train: Function,
@@ -102,15 +116,7 @@ def launch(
     Raises:
         SweepError: It cannot run, or cannot go on; the text says why.
     """
-    work = Work(
-        train=train,
-        setup=setup,
-        metric=settings.objective.metric,
-        parameters=settings.space.names,
-        rules=settings.stop.rules,
-        timeout_s=settings.stop.timeout_s,
-        threads=settings.run.demand.cpus,
-    )
+    work = work_of(settings, train, setup)
     with Interrupts() as interrupts:
         opener = _opener(backend, work, settings, interrupts, folder, address, view)
         store: Store | None = None
@@ -118,7 +124,8 @@ def launch(
             _refuse_changes(settings, folder)
             store = Store(folder, settings.space, Patience(view, interrupts))
             _keep(settings, folder)
-            Driver(settings, store, opener, view, interrupts).run()
+            driver = Driver(settings, store, opener, view, interrupts)
+            driver.run()
         except Halt as halt:
             return Ended(halt.code, folder, str(halt))
         except KeyboardInterrupt:
@@ -131,7 +138,7 @@ def launch(
             view.close()
             if store is not None:
                 store.close()
-    return Ended(0, folder, None)
+    return Ended(int(driver.failed), folder, None)
 
 
 def _opener(
@@ -226,3 +233,4 @@ def _keep(settings: Settings, folder: pathlib.Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
+    sync_folder(folder)

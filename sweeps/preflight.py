@@ -18,12 +18,12 @@ from sweeps import checking, costing
 from sweeps.checking import Check, Raised, Verdict
 from sweeps.declaration import is_number
 from sweeps.errors import UsageError
-from sweeps.launch import check
+from sweeps.launch import check, work_of
 from sweeps.settings import Settings
 from sweeps.space import Choice, Config, Parameter, Range, Space
 from sweeps.wording import clean
 from workers.backend import BackendError
-from workers.messages import Function, Work
+from workers.messages import Function
 from workers.preflight import DESCRIBE, Bench, Tried, defaults
 from workers.training import load
 
@@ -73,15 +73,8 @@ class _Flight:
         extra = tuple(name for name in (self._rate, self._penalty, "subset") if name in free)
         active = (*settings.space.names, self._rate, self._penalty)
         self._config = {name: value for name, value in known.items() if name in active and value is not None}
-        self._work = Work(
-            train=train,
-            setup=setup,
-            metric=settings.objective.metric,
-            parameters=tuple(dict.fromkeys((*settings.space.names, *extra))),
-            rules=(),
-            timeout_s=None,
-            threads=settings.run.demand.cpus,
-        )
+        names = tuple(dict.fromkeys((*settings.space.names, *extra)))
+        self._work = replace(work_of(settings, train, setup), parameters=names, rules=(), timeout_s=None)
         self._limit_s = settings.stop.timeout_s or PATIENCE_S
 
     def checks(self, classes: int | None) -> Iterator[Check]:

@@ -11,10 +11,10 @@ from typing import Protocol, TextIO
 from sweeps.snapshot import Snapshot
 from sweeps.standing import done, leader, pace, plan, troubles
 from sweeps.wording import clean, encodable, show_clock, show_count
+from workers.messages import FAILURES
 
 BEAT_S = 30.0  #: a sign of life is due when so much time has passed ...
 BEAT_SHARE = 0.05  #: ... and so many of the trials have ended
-FAILURES = ("failed", "timeout", "lost")  #: a stopped trial is a result, and no news
 
 _GREEN, _RED = "32", "31"
 

@@ -16,9 +16,8 @@ from sweeps.arrow import chosen, column, numbers
 from sweeps.errors import UsageError
 from sweeps.settings import Settings, settings_from
 from sweeps.tables import conform, layout_of, order_of, read, table_of, values_of
-from workers.messages import Status
+from workers.messages import FAILURES, Status
 
-_FAILED = [Status.FAILED.word, Status.TIMEOUT.word, Status.LOST.word]
 _NAME = re.compile(r"\d{3}-[A-Za-z0-9_-]+(\.part-\d+)?\.parquet")
 
 
@@ -104,11 +103,11 @@ class Run:
     def failed(self) -> list[dict[str, Any]]:
         """The trials that failed, with the error and traceback of their last attempt."""
         trials = self.table("trials")
-        bad = chosen(trials, "status", _FAILED)
+        bad = chosen(trials, "status", FAILURES)
         if not bad.num_rows:
             return []
         attempts = {}
-        tries = chosen(self.table("attempts"), "outcome", _FAILED)
+        tries = chosen(self.table("attempts"), "outcome", FAILURES)
         for row in tries.select(["stage", "trial", "error", "traceback"]).to_pylist():
             attempts[(row["stage"], row["trial"])] = row
         none = {"error": None, "traceback": None}

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from sweeps.snapshot import Best, Snapshot
 from sweeps.wording import show_config, show_count, show_duration, show_rate
+from workers.messages import FAILURES, Status
 
-TROUBLES = ("failed", "timeout", "lost", "stopped")  #: statuses worth a word, the worst first
+TROUBLES = (*FAILURES, Status.STOPPED.word)  #: statuses worth a word, the worst first
 
 
 def done(snapshot: Snapshot) -> int:

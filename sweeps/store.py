@@ -31,8 +31,8 @@ import pyarrow as pa
 from sweeps.arrow import numbers
 from sweeps.errors import UsageError
 from sweeps.hold import hold, make
-from sweeps.space import Flags, Space, Value
-from sweeps.tables import Layout, conform, layout_of, merged, read, schema_of, sync_folder, table_of, values_of, write
+from sweeps.space import Flags, Space
+from sweeps.tables import Layout, conform, layout_of, merged, read, schema_of, sync_folder, table_of, write
 from workers.messages import Ints
 
 _PART = re.compile(r"(\d{3})-([A-Za-z0-9_-]+)\.part-(\d+)\.parquet")
@@ -120,10 +120,6 @@ class Store:
             for path in self._files("trials", number)
         ]
         return pa.concat_tables([table_of(wanted, {}, 0), *tables]).sort_by("trial")
-
-    def parameter(self, table: pa.Table, name: str, space: Space) -> list[Value]:
-        """A parameter's native values from a table of `trials`."""
-        return values_of(table[name], space.parameters[name])
 
     def append(
         self,

@@ -162,7 +162,6 @@ class Actors:
     def _ask(self, slot: int) -> None:
         """Send what there is to send, and ask what happened."""
         held = self._slots[slot]
-        # What came before the slot is up again was submitted to its predecessor's name; it waits for its word.
         batches, held.outbox = held.outbox, []
         life, answers = held.life, self._answers
         future = held.actor.step.remote(batches, held.kill).future()
@@ -295,8 +294,6 @@ def _knock(address: str | None) -> None:
 def _capacity() -> str:
     """What the cluster has, in words."""
     total, free = ray.cluster_resources(), ray.available_resources()  # type: ignore[no-untyped-call]
-    names = [
-        name for name in total if name in ("CPU", "GPU") or not name.startswith(("node:", "object_store", "memory"))
-    ]
+    names = [name for name in total if not name.startswith(("node:", "object_store", "memory"))]
     found = ", ".join(f"{free.get(name, 0.0):g} of {total[name]:g} {name} free" for name in sorted(names))
     return f"the cluster has {found or 'no CPU at all'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -33,17 +34,23 @@ def project_root(folder: pathlib.Path) -> pathlib.Path:
 
 
 def portable(work: Work, root: pathlib.Path) -> Work:
-    """The work with files named from the root of what travels."""
+    """The work with files named from the root of what travels.
 
-    def moved(function: Function) -> Function:
-        where, _, name = function.source.rpartition(":")
-        if function.payload is not None or not where.endswith(".py"):
-            return function
-        if not pathlib.Path(where).is_relative_to(root):
-            raise BackendError(f"{where} lies outside of {root}, which is what travels to the cluster: move it there")
-        return replace(function, source=f"{pathlib.Path(where).relative_to(root)}:{name}")
+    Raises:
+        BackendError: One of them lies outside of it.
+    """
 
-    return replace(work, train=moved(work.train), setup=None if work.setup is None else moved(work.setup))
+    def inside(path: pathlib.Path) -> pathlib.Path:
+        if not path.is_relative_to(root):
+            raise BackendError(f"{path} lies outside of {root}, which is what travels to the cluster: move it there")
+        return path.relative_to(root)
+
+    return _renamed(work, inside)
+
+
+def unpacked(work: Work, folder: pathlib.Path) -> Work:
+    """Portable work with files named by their place on the node where it was unpacked."""
+    return _renamed(work, lambda path: folder / path)
 
 
 def luggage(root: pathlib.Path, results: pathlib.Path) -> dict[str, Any]:
@@ -64,3 +71,15 @@ def _submitted() -> bool:
     """Whether this process was started by `ray job submit` with a working folder, which Ray takes to the nodes."""
     job = os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR")
     return job is not None and "working_dir" in json.loads(job).get("runtime_env", {})
+
+
+def _renamed(work: Work, rename: Callable[[pathlib.Path], pathlib.Path]) -> Work:
+    """The work with other names for the files of its functions."""
+
+    def moved(function: Function) -> Function:
+        where, _, name = function.source.rpartition(":")
+        if function.payload is not None or not where.endswith(".py"):
+            return function
+        return replace(function, source=f"{rename(pathlib.Path(where))}:{name}")
+
+    return replace(work, train=moved(work.train), setup=None if work.setup is None else moved(work.setup))

@@ -35,6 +35,9 @@ class Status(IntEnum):
         return self.name.lower()
 
 
+FAILURES = (Status.FAILED.word, Status.TIMEOUT.word, Status.LOST.word)  #: a stopped trial is a result
+
+
 class Rule(Protocol):
     """A pure function from a trial's reports to go on (None) or stop (the reason)."""
 

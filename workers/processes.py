@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO
 
 from workers.backend import BackendError
@@ -65,7 +65,6 @@ class _Worker:
     kill_at: float = math.inf  # monotonic clock
     dumped: bool = False
     late: tuple[int, float] | None = None  # the beat of the trial that it is killed for: it took too long
-    lines: list[str] = field(default_factory=list)
 
 
 class Processes:

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from workers.backend import BackendError
-from workers.messages import Batch, Broken, Event, Function, Lost, Remark, Results, Work
+from workers.luggage import unpacked
+from workers.messages import Batch, Broken, Event, Lost, Remark, Results, Work
 from workers.processes import Processes
 
 PATIENCE_S = 1.0  #: an answer comes after this at the latest, also when there is nothing to tell
@@ -38,8 +39,7 @@ class Supervisor:
         self._folder = None if home is None else pathlib.Path.cwd()
         self._known = self._written()
         if self._folder is not None:
-            setup = None if work.setup is None else _placed(work.setup, self._folder)
-            work = replace(work, train=_placed(work.train, self._folder), setup=setup)
+            work = unpacked(work, self._folder)
         self._processes = Processes(work, 1)
 
     def step(self, batches: Sequence[Batch], kill: bool) -> list[Event | Broken]:
@@ -99,11 +99,3 @@ class Supervisor:
     def _written(self) -> set[str]:
         """What is in the folder that will be thrown away."""
         return set() if self._folder is None else {name for name in os.listdir(self._folder) if name != "__pycache__"}
-
-
-def _placed(function: Function, folder: pathlib.Path) -> Function:
-    """A function of a file that was brought here, by its place on this node."""
-    where, _, name = function.source.rpartition(":")
-    if function.payload is not None or not where.endswith(".py"):
-        return function
-    return replace(function, source=f"{folder / where}:{name}")
