@@ -101,7 +101,7 @@ def importance(frames: Frames) -> str:
 def agreement(frames: Frames) -> str:
     """Whether the short budget ranks trials as the long one does."""
     early, late = short_and_long(frames)
-    rho = np.nan_to_num(rank_correlation(early.to_numpy(np.float64), late.to_numpy(np.float64)))
+    rho = np.nan_to_num(rank_correlation(np.asarray(early, np.float64), np.asarray(late, np.float64)))
     first = frames.settings.stages[0]
     return (
         f"Rank correlation {rho:.2f} over {show_count(len(early), 'trial')} between the best within {first.epochs}"

@@ -91,7 +91,7 @@ def best_of(scores: Floats, draws: int, quantile: float) -> float:
     return float(ordered[min(max(math.ceil(rank), 1), len(ordered)) - 1])
 
 
-def rank_correlation(a: pd.Series | Floats, b: pd.Series | Floats) -> float:
+def rank_correlation(a: Floats, b: Floats) -> float:
     """Spearman's rank correlation; NaN where one of the two is constant."""
     return float(pd.Series(a).rank().corr(pd.Series(b).rank()))
 
