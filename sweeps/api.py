@@ -11,11 +11,13 @@ from typing import Any
 
 import cloudpickle
 
+from sweeps.hold import place
 from sweeps.launch import check, launch, reference
-from sweeps.progress import open_view
+from sweeps.progress import View, open_view
 from sweeps.reading import Run
 from sweeps.settings import settings_from
 from sweeps.summary import closing, ranked
+from workers.command import command_from, is_command
 from workers.messages import Function
 
 
@@ -49,7 +51,8 @@ def run(
     train: Callable[..., Any] | str,
     *,
     space: Mapping[str, Any],
-    stages: Sequence[Mapping[str, Any]],
+    stages: Sequence[Mapping[str, Any]] = (),
+    search: Mapping[str, Any] | None = None,
     metric: str,
     mode: str,
     setup: Callable[..., Any] | str | None = None,
@@ -64,6 +67,7 @@ def run(
     address: str | None = None,
     out: str | pathlib.Path = "runs",
     name: str | None = None,
+    accept_changes: bool = False,
 ) -> Result:
     """A sweep carried out, or gone on with: the same call again runs only what is missing.
 
@@ -71,6 +75,7 @@ def run(
         train: The trainer, a function or `"file.py:name"`.
         space: As in the sweep file's [space].
         stages: As in the sweep file's [[stage]], such as `{"name": "coarse", "trials": 100, "epochs": 5}`.
+        search: Instead of stages a budget, as in the sweep file's [search]: `{"trainings": 50, "epochs": 50}`.
         metric: What is optimised.
         mode: "max" or "min".
         setup: Loads data, once per worker process; the trainer gets the result as `data`.
@@ -85,6 +90,7 @@ def run(
         address: Of a Ray cluster, or "auto".
         out: Folder of runs.
         name: Name of the run; the trainer's by default.
+        accept_changes: Go on with a run although the trainer or its stop rules have changed since it began.
 
     Raises:
         UsageError: An argument is wrong; nothing was run or written.
@@ -95,7 +101,8 @@ def run(
         "mode": mode,
         "seed": seed,
         "space": dict(space),
-        "stage": [dict(stage) for stage in stages],
+        **({"stage": [dict(stage) for stage in stages]} if search is None or stages else {}),
+        **({} if search is None else {"search": dict(search)}),
         "stop": dict(stop or {}),
         "run": {"slots": slots, "cpus": cpus, "gpus": gpus, "retries": retries},
     }
@@ -107,9 +114,23 @@ def run(
     trainer = _function(train, settings.folder)
     loader = None if setup is None else _function(setup, settings.folder)
     check(settings, trainer, loader)
-    folder = pathlib.Path(out) / (name or _words(train).rpartition(":")[2])
-    ended = launch(settings, trainer, loader, folder, backend, open_view(sys.stderr), address)
+    folder = place(pathlib.Path(out), name or _title(_words(train)))
+    ended = launch(settings, trainer, loader, folder, backend, _view(), address, accept_changes)
     return Result(folder, ended.code)
+
+
+def _view() -> View:
+    """Where progress is shown: in the cell of a notebook, else on standard error."""
+    if "IPython" in sys.modules and hasattr(sys.modules["IPython"].get_ipython(), "kernel"):
+        from sweeps.notebook import Notebook  # here, since it costs an import of rich
+
+        return Notebook()
+    return open_view(sys.stderr)
+
+
+def _title(words: str) -> str:
+    """The name of a run that has been given none."""
+    return pathlib.Path(command_from(words).name).stem if is_command(words) else words.rpartition(":")[2]
 
 
 def _words(function: Callable[..., Any] | str) -> str:

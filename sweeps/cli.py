@@ -14,6 +14,8 @@ import click
 from sweeps import __version__
 from sweeps.errors import SweepError
 
+_LONGEST = 1000  # characters of a line of an error
+
 _FOLDER = click.Path(path_type=pathlib.Path)
 _SWEEP = click.argument("sweep", type=_FOLDER)
 _RUN = click.argument("run", type=_FOLDER)
@@ -52,8 +54,8 @@ def init(folder: pathlib.Path) -> None:
     from sweeps.starter import write_starter
 
     for path in write_starter(folder):
-        click.echo(path)
-    click.echo(f"next: sweeps run {folder / 'sweep.toml'}", err=True)
+        say(str(path))
+    say(f"next: sweeps run {folder / 'sweep.toml'}", err=True)
 
 
 @cli.command()
@@ -77,11 +79,12 @@ def plan(
     sweeps plan sweep.toml
     sweeps plan sweep.toml --set stage.coarse.trials=20 --json
     """
+    from sweeps.hold import place
     from sweeps.planning import plan_json, plan_lines
 
     settings, _, _ = _prepared(sweep, overrides, seed)
-    folder = out / (name or sweep.stem)
-    click.echo(plan_json(settings, folder) if as_json else "\n".join(plan_lines(settings, folder)))
+    folder = place(out, name or sweep.stem)
+    say(plan_json(settings, folder) if as_json else "\n".join(plan_lines(settings, folder)))
 
 
 @cli.command()
@@ -107,9 +110,9 @@ def check(
     for each in preflight(*_read(sweep, overrides, seed), classes):
         made.append(each)
         if not as_json:
-            click.echo("\n".join(lines_of(each)))
+            say("\n".join(lines_of(each)))
     if as_json:
-        click.echo(json_of(made))
+        say(json_of(made))
     sys.exit(0 if passed(made) else 1)
 
 
@@ -122,6 +125,8 @@ def check(
 @click.option("--backend", default="auto", show_default=True, type=click.Choice(["auto", "local", "inline", "ray"]))
 @click.option("--address", help="Of a Ray cluster, or 'auto': run there.")
 @click.option("--slots", type=click.IntRange(1), help="How many trials run at the same time.")
+@click.option("--accept-changes", is_flag=True, help="Go on although the trainer or its stop rules have changed.")
+@click.option("--new", "afresh", is_flag=True, help="Begin a new run, sweep-2, where there is one of that name.")
 @click.option("--no-color", "--no-colour", "plain", is_flag=True, help="No colours.")
 def run(
     sweep: pathlib.Path,
@@ -132,6 +137,8 @@ def run(
     backend: str,
     address: str | None,
     slots: int | None,
+    accept_changes: bool,
+    afresh: bool,
     plain: bool,
 ) -> None:
     """Run SWEEP; the same command again runs what is missing.
@@ -140,6 +147,7 @@ def run(
     sweeps run sweep.toml
     sweeps run sweep.toml --slots 4 --set stage.coarse.trials=20 --name try
     """
+    from sweeps.hold import place
     from sweeps.launch import launch
     from sweeps.progress import open_view
     from sweeps.reading import Run
@@ -148,15 +156,15 @@ def run(
     if slots is not None:
         overrides = (*overrides, f"run.slots={slots}")
     settings, train, setup = _prepared(sweep, overrides, seed)
-    folder = out / (name or sweep.stem)
+    folder = place(out, name or sweep.stem, afresh)
     view = open_view(sys.stderr, colour=False if plain else None)
-    ended = launch(settings, train, setup, folder, backend, view, address)
+    ended = launch(settings, train, setup, folder, backend, view, address, accept_changes)
     done = Run(folder)
     if ended.text is not None:
-        click.echo(f"{ended.text}; what ended is stored", err=True)
+        say(f"{ended.text}; what ended is stored", err=True)
     command = None if ended.text is None else "the same command again runs what is missing"
     for line in closing(done, command):
-        click.echo(line, err=True)
+        say(line, err=True)
     sys.exit(ended.code)
 
 
@@ -174,7 +182,7 @@ def status(run: pathlib.Path, as_json: bool) -> None:
     from sweeps.reading import Run
 
     opened = Run(run)
-    click.echo(status_json(opened) if as_json else "\n".join(status_lines(opened)))
+    say(status_json(opened) if as_json else "\n".join(status_lines(opened)))
 
 
 @cli.command()
@@ -192,7 +200,7 @@ def show(run: pathlib.Path, trial: str, as_json: bool) -> None:
     from sweeps.reading import Run
 
     opened = Run(run)
-    click.echo(trial_json(opened, trial) if as_json else "\n".join(trial_lines(opened, trial)))
+    say(trial_json(opened, trial) if as_json else "\n".join(trial_lines(opened, trial)))
 
 
 @cli.command()
@@ -213,12 +221,12 @@ def best(run: pathlib.Path, count: int, as_json: bool) -> None:
     opened = Run(run)
     found, metric = ranked(opened, count), opened.settings.objective.metric
     if as_json:
-        click.echo(json_of(found, metric))
+        say(json_of(found, metric))
         return
     if not found:
-        click.echo(f"no trial has reported a finite {metric} yet", err=True)
+        say(f"no trial has reported a finite {metric} yet", err=True)
     for each in found:
-        click.echo(f"{each.line(metric)}  {each.stage}, epoch {each.epoch}")
+        say(f"{each.line(metric)}  {each.stage}, epoch {each.epoch}")
 
 
 def _prepared(sweep: pathlib.Path, overrides: tuple[str, ...], seed: int | None) -> tuple[Any, Any, Any]:
@@ -241,6 +249,13 @@ def _read(sweep: pathlib.Path, overrides: tuple[str, ...], seed: int | None) -> 
     return settings, reference(settings.train, settings.folder), setup
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """Print lines that hold other people's words, none of which can steer a terminal."""
+    from sweeps.wording import clean
+
+    click.echo("\n".join(clean(line) for line in text.split("\n")), err=err)
+
+
 def main() -> None:
     """Run the command; an error of ours is one clear message and its exit code, never a traceback."""
     try:
@@ -251,10 +266,8 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except SweepError as error:
-        from sweeps.wording import clean
-
         for line in str(error).splitlines():
-            click.echo(f"sweeps: {clean(line)}", err=True)
+            say(f"sweeps: {line if len(line) <= _LONGEST else line[:_LONGEST] + '...'}", err=True)
         sys.exit(error.exit_code)
 
 

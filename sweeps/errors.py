@@ -2,6 +2,7 @@
 
     SweepError
     |-- UsageError       2  the settings, the command line or a file are wrong; nothing was run or written
+    |   `-- Damaged      2  a stored file is not as it was written
     |-- NothingToLearn   1  a stage ended without a finite result, so the next one has no region
     |-- BackendFailed    4  no worker could be started
     `-- RunHeld          5  another driver holds the run
@@ -22,6 +23,10 @@ class UsageError(SweepError):
     """The settings, the command line or a file are wrong."""
 
     exit_code = 2
+
+
+class Damaged(UsageError):
+    """A stored file is not as it was written; the text names it."""
 
 
 class NothingToLearn(SweepError):

@@ -14,6 +14,7 @@ import sys
 
 PROJECT = pathlib.Path("~/project").expanduser()
 RESULTS = pathlib.Path("~/sweep-results").expanduser()
+STORED = (0, 1, 3, 130)  #: exit codes of a run that has stored what it found: done, out of budget, interrupted
 
 
 def main() -> None:
@@ -31,9 +32,10 @@ def main() -> None:
 
     try:
         command()
-    finally:
-        if sys.argv[1:2] == ["run"]:
+    except SystemExit as end:
+        if sys.argv[1:2] == ["run"] and end.code in STORED:
             print("fetch    ray rsync-down cluster.yaml '~/sweep-results/' runs/", file=sys.stderr)
+        raise
 
 
 if __name__ == "__main__":

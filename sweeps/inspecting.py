@@ -27,7 +27,7 @@ def status_lines(run: Run) -> list[str]:
             f"{stage['stage']}: {done:,} of {stage['trials']:,} trials ended" + (f" ({counts})" if counts else "")
         )
     for row in run.table("stages").to_pylist():
-        lines += [f"{row['stage']}: {clean(sentence)}" for sentence in row["evidence"]]
+        lines += [f"{row['stage']}: {clean(sentence)}" for sentence in row["evidence"] or ()]
     best = ranked(run, 1)
     if best:
         lines.append(f"best: {best[0].line(run.settings.objective.metric)}  {best[0].stage}, epoch {best[0].epoch}")
@@ -65,7 +65,7 @@ def trial_lines(run: Run, name: str) -> list[str]:
         lines += ["", f"attempt {attempt['attempt']}: {attempt['outcome']} on {where}, {attempt['seconds'] or 0:.2f} s"]
         lines += [f"    {clean(line)}" for line in (attempt["traceback"] or "").splitlines()]
     log = run.folder / "logs" / f"{found['stage']}-{trial}.log"
-    if log.is_file():
+    if log.is_file() and not log.is_symlink():  # a stranger's link might lead to a file that is to be shown to others
         lines += ["", f"printed ({log}):"]
         lines += [f"    {clean(line)}" for line in log.read_text("utf-8", "replace").splitlines()[-_LOG_LINES:]]
     return lines

@@ -5,31 +5,27 @@ from __future__ import annotations
 import os
 import pathlib
 import sys
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import tomli_w
-
+from sweeps.changes import keep, settle
 from sweeps.driver import Driver
 from sweeps.errors import BackendFailed, SweepError, UsageError
 from sweeps.interrupts import Interrupts
 from sweeps.patience import Patience
 from sweeps.progress import View
 from sweeps.settings import Settings
+from sweeps.source import digests
 from sweeps.stage import Halt
 from sweeps.store import Store
-from sweeps.sweepfile import resolved
-from sweeps.tables import sync_folder
 from workers.backend import Backend, BackendError
+from workers.command import CommandError, is_command, placed
+from workers.gpus import VISIBLE, present, room
 from workers.messages import Function, Work
 from workers.training import TrainerError, bind, load, users_traceback
 
 BACKENDS = ("auto", "local", "inline", "ray")
-_STAGE_KEYS = ("epochs", "method", "include")
-_SWEEP_KEYS = ("train", "setup", "metric", "mode", "seed", "space")
-_STOP_KEYS = ("nan", "blowup", "loss")
+_OURS = ("analysis", "sweeps", "workers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +49,11 @@ def reference(written: str, folder: pathlib.Path) -> Function:
     Raises:
         UsageError: It names no function.
     """
+    if is_command(written):
+        try:
+            return Function(placed(written, lambda path: (folder / path).resolve()))
+        except CommandError as error:
+            raise UsageError(str(error)) from error
     where, colon, name = written.rpartition(":")
     if not colon or not where or not name:
         raise UsageError(f'{written!r} names no function: write "train.py:train" or "package.module:train"')
@@ -73,15 +74,15 @@ def check(settings: Settings, train: Function, setup: Function | None) -> None:
         if setup is not None:
             load(setup)
     except TrainerError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError("\n".join(filter(None, (str(error), _hidden(error.__cause__))))) from error
     except SweepError:
         raise
     except (Exception, SystemExit) as error:
-        raise UsageError(f"cannot import {train.source}\n{users_traceback(error)}") from error
+        raise UsageError(f"cannot import {train.source}\n{users_traceback(error)}{_hidden(error)}") from error
 
 
-def work_of(settings: Settings, train: Function, setup: Function | None) -> Work:
-    """What all trials of a sweep have in common."""
+def work_of(settings: Settings, train: Function, setup: Function | None, folder: pathlib.Path | None = None) -> Work:
+    """What all trials of a sweep have in common; `folder` is that of the run, if there is one."""
     return Work(
         train=train,
         setup=setup,
@@ -90,6 +91,10 @@ def work_of(settings: Settings, train: Function, setup: Function | None) -> Work
         rules=settings.stop.rules,
         timeout_s=settings.stop.timeout_s,
         threads=settings.run.demand.cpus,
+        gpus=settings.run.demand.gpus,
+        sweep="" if folder is None else folder.name,
+        stages=tuple(stage.name for stage in settings.stages),
+        checkpoints=None if folder is None else str(folder.absolute() / "checkpoints"),
     )
 
 
@@ -101,6 +106,7 @@ def launch(
     backend: str,
     view: View,
     address: str | None = None,
+    accept_changes: bool = False,
 ) -> Ended:
     """Run what is left of a sweep, in the folder of its run.
 
@@ -112,18 +118,23 @@ def launch(
         backend: One of `BACKENDS`.
         view: Shows how it stands; closed at the end.
         address: Of a Ray cluster; the settings' or $RAY_ADDRESS by default.
+        accept_changes: Go on although configs are trained in another way than when the run began.
 
     Raises:
         SweepError: It cannot run, or cannot go on; the text says why.
     """
-    work = work_of(settings, train, setup)
+    work = work_of(settings, train, setup, folder)
     with Interrupts() as interrupts:
         opener = _opener(backend, work, settings, interrupts, folder, address, view)
         store: Store | None = None
         try:
-            _refuse_changes(settings, folder)
+            sweep, remark = settle(settings, digests(train, setup), folder, accept_changes)
             store = Store(folder, settings.space, Patience(view, interrupts))
-            _keep(settings, folder)
+            for line in store.damaged:
+                view.say(line)
+            if remark:
+                view.say(remark)
+            keep(sweep, folder)
             driver = Driver(settings, store, opener, view, interrupts)
             driver.run()
         except Halt as halt:
@@ -157,8 +168,10 @@ def _opener(
         backend = "ray" if address else "local"
     if backend not in BACKENDS:
         raise BackendFailed(f"unknown backend {backend!r}: {', '.join(BACKENDS)}")
-    if backend != "ray" and (demand.gpus or demand.memory or demand.resources):
-        raise UsageError("[run]: gpus, memory and resources are for clusters: leave them out or use --backend ray")
+    if backend != "ray" and (demand.memory or demand.resources):
+        raise UsageError("[run]: memory and resources are for clusters: leave them out or use --backend ray")
+    if backend != "ray" and demand.gpus:
+        _refuse_missing_gpus(backend, demand.gpus)
 
     def inline() -> Backend:
         from workers.inline import Inline
@@ -184,53 +197,22 @@ def _opener(
     return {"inline": inline, "local": local, "ray": ray}[backend]
 
 
-def _refuse_changes(settings: Settings, folder: pathlib.Path) -> None:
-    """Raise when the folder holds a run whose results these settings would not have given.
-
-    Trials and stages may be added, and how trials are run may change: nothing of that moves a result.
-    """
-    path = folder / "sweep.toml"
-    if not path.exists():
-        return
-    try:
-        before = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} is damaged: {error}; use --name for a new run") from error
-    after = resolved(settings)
-    changes = _changed(before, after, _SWEEP_KEYS, "") + _changed(
-        before.get("stop", {}), after["stop"], _STOP_KEYS, "stop."
-    )
-    for was, now in zip(before.get("stage", []), after["stage"], strict=False):
-        name = f"stage.{was.get('name')}."
-        changes += _changed(was, now, ("name", *_STAGE_KEYS), name)
-        if was.get("trials") != now["trials"] and now["method"] in ("lhs", "grid"):
-            changes += _changed(was, now, ("trials",), name)
-    if changes:
+def _refuse_missing_gpus(backend: str, share: float) -> None:
+    """Raise when the slots of this machine cannot have the GPUs that they are to have."""
+    if backend == "inline":
+        raise UsageError("[run]: gpus are given to processes: use --backend local, or leave gpus out")
+    devices = present(os.environ)
+    if not room(devices, share):
+        found = f"{len(devices)} of them" if devices else "none"
         raise UsageError(
-            f"{folder} holds a run with other settings: {'; '.join(changes)}; "
-            "change them back to go on with it, or give the new run a --name of its own"
+            f"[run]: a trial is to have {share:g} GPUs, and this machine has {found} to be seen: "
+            f"leave gpus out (--set run.gpus=0), set {VISIBLE}, or use --backend ray"
         )
 
 
-def _changed(before: Mapping[str, Any], after: Mapping[str, Any], keys: tuple[str, ...], where: str) -> list[str]:
-    """What differs, in words."""
-    return [
-        f"{where}{key} was {before.get(key)!r}, is {after.get(key)!r}"
-        for key in keys
-        if before.get(key) != after.get(key)
-    ]
-
-
-def _keep(settings: Settings, folder: pathlib.Path) -> None:
-    """Write the settings as resolved beside the results, if they are not there yet."""
-    text = tomli_w.dumps(resolved(settings))
-    path = folder / "sweep.toml"
-    if path.exists() and path.read_text("utf-8") == text:
-        return
-    temporary = folder / ".sweep.toml.tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    sync_folder(folder)
+def _hidden(error: BaseException | None) -> str:
+    """A line more for an import that failed because a package of ours has the name of the user's; or nothing."""
+    package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    if package not in _OURS:
+        return ""
+    return f"coarsefine has a package {package!r} of its own, which hides yours: rename your {package!r}"

@@ -1,22 +1,26 @@
 """What came back and is not stored yet: rows gather here between two flushes, as columns.
 
-Reports of a trial are stored together with its end, so a trial that is tried again leaves nothing behind.
+Reports of a trial are stored together with its end, so a trial that is tried again leaves nothing behind. A ledger is
+that of one stage, and knows its trials by their index.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from sweeps.arrow import column
 from sweeps.objective import Objective, best_rows
+from sweeps.secret import hidden
 from sweeps.space import Columns, Floats
 from sweeps.tables import masked
-from workers.messages import Ends, Flags, Ints, Reports, Status
+from workers.messages import Ends, Flags, Ints, Reports, Status, identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,14 @@ class Place:
     slot: int
     host: str
     pid: int
+
+
+Rows = dict[str, tuple[Mapping[str, Any], int]]  #: columns and row count, by table
+
+
+def _none_stored(trials: Ints) -> Mapping[int, Mapping[str, Any]]:
+    """Nothing: no trial was stored before."""
+    return {}
 
 
 class Ledger:
@@ -54,6 +66,7 @@ class Ledger:
         self._ended: list[tuple[Ints, Ints]] = []
         self._reasons: dict[int, str] = {}
         self._attempts: list[dict[str, Any]] = []
+        self._reopened: dict[int, int] = {}  # the last epoch before it, of trials whose training goes on already
         self.finished = 0
         self.attempts = 0
         self.rows = 0
@@ -82,46 +95,109 @@ class Ledger:
             self._ended.append((ends.trial[final], ends.status[final]))
             self.finished += int(final.sum())
             self.drop(ends.trial[~final])
-        self._reasons |= {t: ends.reasons[t] for t in ends.trial[final].tolist() if t in ends.reasons}
+        if self._reopened:  # after that: what is tried again has no end yet
+            for trial in ends.trial[final].tolist():
+                self._reopened.pop(trial, None)
+        self._reasons |= {t: hidden(ends.reasons[t]) for t in ends.trial[final].tolist() if t in ends.reasons}
+
+    def reopen(self, trial: int) -> None:
+        """What a trial reports from here on belongs to its continuation, which has no end yet."""
+        last = [int(block.epoch[block.trial == trial].max(initial=0)) for block in self._reports]
+        self._reopened[trial] = max(last, default=0)
 
     def drop(self, trials: Ints) -> None:
         """Forget the reports of trials that are tried again."""
-        self._reports = [_where(block, ~np.isin(block.trial, trials)) for block in self._reports]
+        self._reports = [where(block, ~(np.isin(block.trial, trials) & self._open(block))) for block in self._reports]
         self.rows = sum(len(block.trial) for block in self._reports)
 
-    def curve(self, trial: int) -> Floats:
-        """The objective by epoch of a trial that is not stored yet."""
-        parts = [objective_values(block, self._objective)[block.trial == trial] for block in self._reports]
+    def curve(self, trial: int, after: int = 0) -> Floats:
+        """The objective by epoch of a trial, as far as it is not stored yet, past an epoch."""
+        parts = [
+            objective_values(block, self._objective)[(block.trial == trial) & (block.epoch > after)]
+            for block in self._reports
+        ]
         return np.concatenate([np.empty(0), *parts])
 
-    def take(self, columns: Columns, seeds: Ints) -> tuple[dict[str, tuple[Mapping[str, Any], int]], list[str]]:
+    def take(
+        self, columns: Columns, seeds: Ints, stored: Callable[[Ints], Mapping[int, Mapping[str, Any]]] = _none_stored
+    ) -> tuple[Rows, list[str]]:
         """The rows to store, by table, and the names of the metrics in them; what goes on stays.
 
         Args:
             columns: Values of each parameter for all trials of the stage.
             seeds: Seeds of all trials of the stage.
+            stored: Gives the rows of those of some trials that are stored already: their training went on.
         """
         trials = np.concatenate([np.empty(0, np.int64), *(t for t, _ in self._ended)])
         status = np.concatenate([np.empty(0, np.int64), *(s for _, s in self._ended)])
         order = np.argsort(trials, kind="stable")
         trials, status = trials[order], status[order]
+        newest = np.append(trials[1:] != trials[:-1], np.ones(len(trials[:1]), np.bool_))
+        trials, status = trials[newest], status[newest]
         everything = _joined(self._reports)
         belongs = np.isin(everything.trial, trials)
-        stays = _where(everything, ~belongs)
-        reports = _sorted(_where(everything, belongs))
+        if self._reopened:
+            again = np.isin(everything.trial, list(self._reopened))
+            belongs &= ~(again & self._open(everything))
+        stays = where(everything, ~belongs)
+        reports = _sorted(where(everything, belongs))
         attempts = self._attempts
-        rows: dict[str, tuple[Mapping[str, Any], int]] = {
+        rows: Rows = {
             "reports": (_report_columns(reports), len(reports.trial)),
             "attempts": (
                 {name: list(itertools.chain.from_iterable(block[name] for block in attempts)) for name in _ATTEMPT},
                 sum(len(block["trial"]) for block in attempts),
             ),
-            "trials": (self._trial_columns(trials, status, reports, columns, seeds), len(trials)),
         }
+        ended = self._trial_columns(trials, status, reports, columns, seeds)
+        before = stored(trials)
+        if before:
+            again = np.isin(trials, list(before))
+            rows[".continued"] = (self._continued(_rows_of(ended, again), before), len(before))
+            ended = {name: _some(values, ~again) for name, values in ended.items()}
+        rows["trials"] = (ended, len(trials) - len(before))
         self._reports = [stays] if len(stays.trial) else []
         self._ended, self._attempts, self._reasons = [], [], {}
         self.finished, self.attempts, self.rows = 0, 0, len(stays.trial)
         return rows, sorted(reports.metrics)
+
+    def scored(self, number: int, rows: Rows) -> list[tuple[int, float]]:
+        """The identities of the trials in taken rows with their scores; infinite for those that cannot go on.
+
+        Args:
+            number: Number of the stage.
+            rows: What `take` gave.
+        """
+        scored = []
+        for columns, count in (rows[table] for table in ("trials", ".continued") if table in rows):
+            values = columns.get(self._objective.metric, [None] * count)
+            found = [np.nan if value is None else value for value in _listed(values)]
+            scores = self._objective.scores(np.array(found, np.float64)).tolist()
+            for trial, status, score in zip(_listed(columns["trial"]), columns["status"], scores, strict=True):
+                over = status != Status.COMPLETED.word
+                scored.append((identity(number, trial), np.inf if over else score))
+        return scored
+
+    def _open(self, reports: Reports) -> Flags:
+        """(n,) true for reports that belong to no end yet, where their trials are the ones that were reopened."""
+        if not self._reopened:
+            return np.ones(len(reports.trial), np.bool_)
+        limits = np.array([self._reopened.get(trial, 0) for trial in reports.trial.tolist()], np.int64)
+        return reports.epoch > limits
+
+    def _continued(
+        self, rows: Sequence[Mapping[str, Any]], before: Mapping[int, Mapping[str, Any]]
+    ) -> dict[str, list[Any]]:
+        """Rows of trials whose training went on: the best of all their epochs."""
+        merged = []
+        for row in rows:
+            was = before[row["trial"]]
+            value, than = (each.get(self._objective.metric) for each in (row, was))
+            best = row if value is not None and self._objective.better(value, than) else was
+            kept = {name: row[name] for name in ("trial", "status", "reason", "seed")}
+            merged.append({**best, **kept, "epochs": was["epochs"] + row["epochs"]})
+        names = dict.fromkeys(name for row in merged for name in row if name != "stage")
+        return {name: [row.get(name) for row in merged] for name in names}
 
     def _trial_columns(
         self, trials: Ints, status: Ints, reports: Reports, columns: Columns, seeds: Ints
@@ -143,7 +219,7 @@ class Ledger:
                 missing = missing | (reports.missing[name][rows] if len(reports.trial) else True)
             picked[name] = masked(metric[rows] if len(metric) else np.zeros(len(trials)), missing)
         chosen = trials.tolist()
-        picked |= {name: [column[i] for i in chosen] for name, column in columns.items()}
+        picked |= {name: [values[i] for i in chosen] for name, values in columns.items()}
         epochs = np.searchsorted(reports.trial, trials, "right") - np.searchsorted(reports.trial, trials, "left")
         return picked | {
             "trial": trials,
@@ -153,6 +229,25 @@ class Ledger:
             "best_epoch": masked(reports.epoch[rows] if len(reports.epoch) else rows, ~has_best),
             "seed": seeds[trials],
         }
+
+
+def _some(values: Any, rows: Flags) -> Any:
+    """Some values of a column, whatever holds it."""
+    if isinstance(values, list):
+        return [value for value, chosen in zip(values, rows.tolist(), strict=True) if chosen]
+    return values[rows] if isinstance(values, np.ndarray) else values.filter(column(rows, pa.bool_()))
+
+
+def _listed(values: Any) -> list[Any]:
+    """The values of a column, as Python has them."""
+    return values if isinstance(values, list) else values.tolist()
+
+
+def _rows_of(columns: Mapping[str, Any], rows: Flags) -> list[dict[str, Any]]:
+    """Some rows of columns, as Python has them."""
+    picked = {name: _some(values, rows) for name, values in columns.items()}
+    lists = {name: _listed(values) for name, values in picked.items()}
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
 _ATTEMPT = ("trial", "attempt", "outcome", "started", "seconds", "host", "slot", "pid", "error", "traceback")
@@ -173,8 +268,8 @@ def _attempt_rows(ends: Ends, attempts: Ints, place: Place) -> dict[str, list[An
         "host": [place.host] * count,
         "slot": [place.slot] * count,
         "pid": [place.pid] * count,
-        "error": [ends.reasons.get(trial) for trial in trials],
-        "traceback": [ends.tracebacks.get(trial) for trial in trials],
+        "error": [hidden(ends.reasons.get(trial, "")) or None for trial in trials],
+        "traceback": [hidden(ends.tracebacks.get(trial, "")) or None for trial in trials],
     }
 
 
@@ -209,7 +304,7 @@ def _joined(blocks: Sequence[Reports]) -> Reports:
     )
 
 
-def _where(reports: Reports, rows: Flags | Ints) -> Reports:
+def where(reports: Reports, rows: Flags | Ints) -> Reports:
     """Some rows of the reports."""
     return Reports(
         reports.trial[rows],
@@ -221,7 +316,7 @@ def _where(reports: Reports, rows: Flags | Ints) -> Reports:
 
 def _sorted(reports: Reports) -> Reports:
     """The reports in the order of trial and epoch."""
-    return _where(reports, np.lexsort((reports.epoch, reports.trial)).astype(np.int64))
+    return where(reports, np.lexsort((reports.epoch, reports.trial)).astype(np.int64))
 
 
 def objective_values(reports: Reports, objective: Objective) -> Floats:

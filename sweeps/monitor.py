@@ -74,8 +74,17 @@ class Monitor:
         if self.best is not None:
             self.best = Best(self.best.value, self.best.stage, self.best.trial, self.best.config, curve)
 
-    def end(self, ends: Ends, final: Flags, now_s: float) -> None:
-        """Take in ends of trials."""
+    def end(self, ends: Ends, final: Flags, now_s: float, again: int = 0) -> None:
+        """Take in ends of trials.
+
+        Args:
+            ends: The ends.
+            final: (n,) false for attempts that are made again.
+            now_s: Seconds since the driver started.
+            again: How many of the final ones had completed before, and went on.
+        """
+        if again:
+            self._counts[Status.COMPLETED.word] -= again
         for status, count in zip(*np.unique(ends.status[final], return_counts=True), strict=True):
             word = Status(int(status)).word
             self._counts[word] = self._counts.get(word, 0) + int(count)

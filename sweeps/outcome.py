@@ -11,6 +11,7 @@ import numpy as np
 
 from sweeps.arrow import numbers
 from sweeps.declaration import space_from
+from sweeps.errors import UsageError
 from sweeps.objective import Objective
 from sweeps.regions import Observed, Region
 from sweeps.settings import Settings
@@ -69,7 +70,19 @@ def region_row(region: Region, written: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def region_from(row: Mapping[str, Any], space: Space) -> Region:
-    """The region that a row of `stages` holds; what it does not hold (limits, conditions) is the space's."""
+    """The region that a row of `stages` holds; what it does not hold (limits, conditions) is the space's.
+
+    Raises:
+        UsageError: It holds none that is of this space.
+    """
+    try:
+        return _region(row, space)
+    except (LookupError, TypeError, ValueError, AttributeError, UsageError) as error:
+        raise UsageError(f"the region of stage {row['stage']!r} cannot be read: {error}") from error
+
+
+def _region(row: Mapping[str, Any], space: Space) -> Region:
+    """The region that a row of `stages` holds, or any error."""
     stored = space_from(json.loads(row["region"]))
     parameters: dict[str, Parameter] = {}
     for name, parameter in space.parameters.items():
@@ -78,4 +91,4 @@ def region_from(row: Mapping[str, Any], space: Space) -> Region:
             parameters[name] = replace(parameter, low=found.low, high=found.high)
         elif isinstance(parameter, Choice) and isinstance(found, Choice):
             parameters[name] = found
-    return Region(space.narrowed(parameters), tuple(row["evidence"]), json.loads(row["moves"]))
+    return Region(space.narrowed(parameters), tuple(row["evidence"]), dict(json.loads(row["moves"])))

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 from typing import Any
 
+from sweeps.forecast import forecast
+from sweeps.ladder import ETA
 from sweeps.reading import Run
 from sweeps.sampling import draw
-from sweeps.settings import Settings, StageSettings
+from sweeps.search import Search
+from sweeps.settings import CONFIRMATIONS, SearchSettings, Settings, StageSettings
 from sweeps.wording import clean, show_config, show_count
+from workers.gpus import present
 
 _SHOWN = 5
+_SHARES = {2: "half", 3: "third", 4: "quarter"}
 
 
 def plan_lines(settings: Settings, folder: pathlib.Path) -> list[str]:
@@ -21,16 +27,47 @@ def plan_lines(settings: Settings, folder: pathlib.Path) -> list[str]:
     lines = [
         f"{aim} {settings.objective.metric} of {settings.train}, {show_count(settings.slots, 'slot')}, into {folder}"
     ]
-    for i, stage in enumerate(settings.stages):
+    if settings.search is not None:
+        lines += _search_lines(settings, settings.search, sum(done.values()))
+    for i, stage in enumerate(settings.stages if settings.search is None else ()):
         where = "the space as given" if i == 0 else f"the region fitted on {settings.stages[i - 1].name!r}"
         stored = done.get(stage.name, 0)
         lines.append(
             f"{stage.name}: {show_count(stage.trials, 'trial')} of {show_count(stage.epochs, 'epoch')}, "
             f"{stage.method}, in {where}; {stored:,} done"
         )
-    epochs = sum(stage.trials * stage.epochs for stage in settings.stages)
-    lines += [f"in all {epochs:,} epochs", f"first configs of {settings.stages[0].name!r}:"]
+    devices = present(os.environ)
+    if devices and not settings.run.demand.gpus:
+        lines.append(
+            f"{show_count(len(devices), 'GPU')} present, none requested: with [run] gpus = 1, or a share such as 0.25, "
+            "each trial has its own"
+        )
+    if settings.search is None:
+        lines.append(f"in all {sum(stage.trials * stage.epochs for stage in settings.stages):,} epochs")
+    lines += [f"first configs of {settings.stages[0].name!r}:"]
     return lines + [f"  {i}  {clean(show_config(config))}" for i, config in enumerate(_first(settings))]
+
+
+def _search_lines(settings: Settings, asked: SearchSettings, done: int) -> list[str]:
+    """What a search lays out from its budget."""
+    layout = asked.layout(settings.space)
+    found = forecast(settings.space, layout, settings.seed, settings.slots)
+    rungs = ", ".join(map(str, layout.rungs))
+    lines = [
+        f"search: {asked.trainings:g} trainings of {show_count(asked.epochs, 'epoch')}, "
+        f"{layout.budget:,} epochs in all",
+        f"  about {show_count(found.trials, 'trial')} in {show_count(found.stages, 'stage')}, "
+        f"{layout.coarse} of them before anything is known; {done:,} done",
+        f"  looked at after {rungs} epochs: from each, the best {_SHARES[ETA]} go on from their checkpoints",
+        f"  {show_count(settings.slots, 'slot')} busy for {found.busy:.0%} of the time, if all epochs take as long",
+    ]
+    if asked.confirm:
+        again = asked.confirm * CONFIRMATIONS
+        lines.append(
+            f"confirm: {show_count(again, 'trial')} of {show_count(asked.epochs, 'epoch')}, "
+            f"the best {asked.confirm} again with {CONFIRMATIONS} new seeds each: {again * asked.epochs:,} epochs more"
+        )
+    return lines
 
 
 def plan_json(settings: Settings, folder: pathlib.Path) -> str:
@@ -51,7 +88,9 @@ def plan_json(settings: Settings, folder: pathlib.Path) -> str:
             "run": str(folder),
             "slots": settings.slots,
             "stages": [row(stage) for stage in settings.stages],
-            "epochs": sum(stage.trials * stage.epochs for stage in settings.stages),
+            "epochs": sum(stage.trials * stage.epochs for stage in settings.stages)
+            if settings.search is None
+            else round(settings.search.trainings * settings.search.epochs),
             "first": _first(settings),
         },
         indent=2,
@@ -61,8 +100,13 @@ def plan_json(settings: Settings, folder: pathlib.Path) -> str:
 def _first(settings: Settings) -> list[dict[str, Any]]:
     """The first configs of the first stage."""
     stage = settings.stages[0]
-    columns, seeds = draw(settings.space, stage.method, settings.seed, 0, stage.trials, stage.include)
-    count = min(_SHOWN, len(seeds))
+    if settings.search is not None:
+        search = Search(settings.space, settings.search.layout(settings.space), settings.seed)
+        search.due()
+        columns = search.stages[0].columns
+    else:
+        columns, _ = draw(settings.space, stage.method, settings.seed, 0, stage.trials, stage.include)
+    count = min(_SHOWN, stage.trials)
     return [{n: column[i] for n, column in columns.items() if column[i] is not None} for i in range(count)]
 
 

@@ -19,7 +19,7 @@ from sweeps.checking import Check, Raised, Verdict
 from sweeps.declaration import is_number
 from sweeps.errors import UsageError
 from sweeps.launch import check, work_of
-from sweeps.settings import Settings
+from sweeps.settings import CONFIRMATIONS, Settings, StageSettings
 from sweeps.space import Choice, Config, Parameter, Range, Space
 from sweeps.wording import clean
 from workers.backend import BackendError
@@ -100,7 +100,11 @@ class _Flight:
             yield checking.overfitting(self._overfit(bench), loss)
         run, stop = settings.run, settings.stop
         found = costing.pace(again, brief)
-        yield costing.cost(found, loading_s, settings.stages, settings.slots, stop.timeout_s, run.budget_s)
+        stages = settings.stages
+        if settings.search is not None:  # it costs what its budget says, in however many pieces
+            full = settings.search
+            stages = (StageSettings("search", round(full.trainings) + full.confirm * CONFIRMATIONS, full.epochs),)
+        yield costing.cost(found, loading_s, stages, settings.slots, stop.timeout_s, run.budget_s)
         yield costing.memory(base.peak_bytes, settings.slots, _machine_bytes())
 
     def _classes(self) -> int | None:

@@ -6,7 +6,7 @@ and returns a region.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,6 +53,19 @@ class Observed:
     diverged: Flags
 
 
+@dataclass(frozen=True, slots=True)
+class Borders:
+    """What was seen at the sides of a range, by "low" and "high".
+
+    Attributes:
+        crowds: Crowds of the best trials.
+        cliffs: Where trials begin to diverge.
+    """
+
+    crowds: Mapping[str, Crowd]
+    cliffs: Mapping[str, Cliff]
+
+
 def fit(region: Region, observed: Observed) -> Region:
     """The region of the next stage: round the best trials, past an edge that they crowd.
 
@@ -80,22 +93,46 @@ def fit(region: Region, observed: Observed) -> Region:
             parameters[name], text = _reweighted(name, parameter, observed.columns[name], best)
             evidence.append(text)
         else:
-            found = _look(region, name, parameter, observed, best & active, active)
-            parameters[name], texts = _moved(name, parameter, found, moves)
+            box = _box(parameter.encode(observed.columns[name])[best & active])
+            parameters[name], texts = _moved(name, parameter, box, borders(region.space, name, observed), moves)
             evidence += texts
     return Region(region.space.narrowed(parameters), tuple(evidence), moves)
 
 
 def hints(region: Region, observed: Observed) -> list[str]:
     """What the results so far say of the edges, one sentence each; for a person watching."""
-    best = best_trials(observed.scores)
     texts = []
     for name, parameter in region.space.parameters.items():
-        active = np.array([value is not None for value in observed.columns[name]])
-        if isinstance(parameter, Range) and np.sum(best & active) >= 3:
-            found = _look(region, name, parameter, observed, best & active, active)
-            texts += [_crowd_text(name, parameter, c, found.cliffs.get(side)) for side, c in found.crowds.items()]
+        if isinstance(parameter, Range):
+            found = borders(region.space, name, observed)
+            texts += [crowd_text(name, parameter, c, found.cliffs.get(side)) for side, c in found.crowds.items()]
     return texts
+
+
+def borders(space: Space, name: str, observed: Observed) -> Borders:
+    """The crowds and cliffs at the sides of the range `name`; no crowd where fewer than three of the best have it.
+
+    Beside a cliff a crowd is measured from the cliff: what can be trained is the range then.
+    """
+    parameter = space.parameters[name]
+    positions = parameter.encode(observed.columns[name])
+    best, active = best_trials(observed.scores), np.isfinite(positions)
+    cliffs = {}
+    low, high = 0.0, 1.0
+    for side in ("low", "high"):
+        found = cliff(positions[active], observed.diverged[active], side)
+        if found is not None:
+            cliffs[side] = found
+            low, high = (low, found.at) if side == "high" else (found.at, high)
+    crowds = {}
+    if high > low and np.sum(best & active) >= 3:
+        tests = 2 * sum(isinstance(each, Range) for each in space.parameters.values())
+        sound = active & ~observed.diverged & (positions >= low) & (positions <= high)
+        for side in ("low", "high"):
+            seen = crowd((positions[sound] - low) / (high - low), best[sound], side, tests)
+            if seen is not None:
+                crowds[side] = seen
+    return Borders(crowds, cliffs)
 
 
 def best_trials(scores: Floats) -> Flags:
@@ -110,51 +147,24 @@ def best_trials(scores: Floats) -> Flags:
     return best
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What was seen of one range: its box of the best, and crowds and cliffs by side."""
-
-    box: tuple[float, float]
-    crowds: dict[str, Crowd]
-    cliffs: dict[str, Cliff]
-
-
-def _look(region: Region, name: str, parameter: Range, observed: Observed, best: Flags, active: Flags) -> _Found:
-    """The box of the best, the crowds at the sides, and the cliffs, in positions of the range."""
-    positions = parameter.encode(observed.columns[name])
-    tests = 2 * sum(isinstance(p, Range) for p in region.space.parameters.values())
-    cliffs = {}
-    low, high = 0.0, 1.0
-    for side in ("low", "high"):
-        found = cliff(positions[active], observed.diverged[active], side)
-        if found is not None:
-            cliffs[side] = found
-            low, high = (low, found.at) if side == "high" else (found.at, high)
-    crowds = {}
-    if high > low:
-        # The range that can be trained, as [0, 1]: beside a cliff a crowd is measured from the cliff.
-        sound = active & ~observed.diverged & (positions >= low) & (positions <= high)
-        for side in ("low", "high"):
-            seen = crowd((positions[sound] - low) / (high - low), best[sound], side, tests)
-            if seen is not None:
-                crowds[side] = seen
-    chosen = np.sort(positions[best])
+def _box(chosen: Floats) -> tuple[float, float]:
+    """The box of the best trials with a margin, as (low, high) positions of the range, which it may leave."""
+    chosen = np.sort(chosen)
     margin = max((chosen[-1] - chosen[0]) / (len(chosen) - 1), 0.0)
     middle = float(np.mean(chosen))
-    box = (
-        float(min(chosen[0] - margin, middle - _MIN_WIDTH / 2)),
-        float(max(chosen[-1] + margin, middle + _MIN_WIDTH / 2)),
-    )
-    return _Found(box, crowds, cliffs)
+    low, high = chosen[0] - margin, chosen[-1] + margin
+    return float(min(low, middle - _MIN_WIDTH / 2)), float(max(high, middle + _MIN_WIDTH / 2))
 
 
-def _moved(name: str, parameter: Range, found: _Found, moves: dict[str, int]) -> tuple[Range, list[str]]:
+def _moved(
+    name: str, parameter: Range, box: tuple[float, float], found: Borders, moves: dict[str, int]
+) -> tuple[Range, list[str]]:
     """The range of the next stage and the words for it; counts the moves of its sides."""
-    start, end = max(found.box[0], 0.0), min(found.box[1], 1.0)
+    start, end = max(box[0], 0.0), min(box[1], 1.0)
     said = []
     for side, seen in found.crowds.items():
         edge = found.cliffs.get(side)
-        text = _crowd_text(name, parameter, seen, edge)
+        text = crowd_text(name, parameter, seen, edge)
         if edge is None:
             key, limit = f"{name}.{side}", parameter.limits[side == "high"]
             at_limit = (parameter.high >= limit) if side == "high" else (parameter.low <= limit)
@@ -172,14 +182,14 @@ def _moved(name: str, parameter: Range, found: _Found, moves: dict[str, int]) ->
     for side, edge in found.cliffs.items():
         start, end = (start, min(end, edge.at)) if side == "high" else (max(start, edge.at), end)
     if end <= start:
-        start, end = found.box
+        start, end = box
     new = parameter.part(start, end)
     bounds = f"[{new.low:g}, {new.high:g}]"
     said = [text.replace("{new}", bounds) for text in said]
     return new, said or [f"{name}: [{parameter.low:g}, {parameter.high:g}] to {bounds}, round the best trials"]
 
 
-def _crowd_text(name: str, parameter: Range, seen: Crowd, edge: Cliff | None) -> str:
+def crowd_text(name: str, parameter: Range, seen: Crowd, edge: Cliff | None) -> str:
     """A crowd in words, and what lies past it."""
     count = f"best {name} of {seen.inside} of the {seen.best} best trials"
     if edge is not None:
@@ -190,7 +200,7 @@ def _crowd_text(name: str, parameter: Range, seen: Crowd, edge: Cliff | None) ->
     return f"{count} lie in the {where} {seen.band * 100:g} % of [{parameter.low:g}, {parameter.high:g}]"
 
 
-def _reweighted(name: str, parameter: Choice, values: list[object], best: Flags) -> tuple[Choice, str]:
+def _reweighted(name: str, parameter: Choice, values: Sequence[object], best: Flags) -> tuple[Choice, str]:
     """The choices with the weights that the best trials speak for: (best + 1) / (all + choices), with a floor."""
     # Few values, many trials: each value is looked up once. By its text, since it may be a list.
     distinct = {repr(value): value for value in values}

@@ -1,4 +1,4 @@
-"""Which trial goes where next: one stage as a state machine without I/O and without a clock.
+"""Which trial goes where next: a queue as a state machine without I/O and without a clock.
 
 Events in, decisions out. A decision looks only at what is left to run and at what happened; nothing here depends on
 which backend is below or on what time it is.
@@ -61,7 +61,7 @@ class Loss:
 
 
 class Schedule:
-    """The trials of one stage that are still to be run.
+    """The trials that are still to be run.
 
     Attributes:
         retries: How often a trial is tried again after a loss or a time-out.
@@ -88,6 +88,23 @@ class Schedule:
         self._next = first_batch
         self._seconds: float | None = None
         self._last_size = 1
+
+    def add(self, trials: Ints, attempts: Mapping[int, int]) -> None:
+        """Put more trials at the end of the queue: new ones, or ones whose training goes on.
+
+        Args:
+            trials: Which.
+            attempts: How often trials that are heard of for the first time were tried before.
+        """
+        self._attempts |= attempts
+        self._pending = np.concatenate([self._pending[self._cursor :], trials])
+        self._cursor = 0
+        for trial in trials.tolist():
+            self._tries.pop(trial, None)
+
+    def follow(self, trial: int) -> None:
+        """The attempt that a trial has made came to its end: the next one has the next number."""
+        self._attempts[trial] = self._attempts.get(trial, 0) + 1
 
     @property
     def waiting(self) -> int:

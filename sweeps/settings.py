@@ -12,17 +12,24 @@ from typing import Any
 
 from sweeps.declaration import RESERVED, config_from, is_number, space_from
 from sweeps.errors import UsageError
+from sweeps.ladder import Plan, plan, stage_name
 from sweeps.objective import Objective
 from sweeps.rules import BlowUp, NonFinite
 from sweeps.sampling import METHODS, grid_size
+from sweeps.secret import refuse_secrets
 from sweeps.space import Config, Space
 from workers.demand import Demand
+from workers.gpus import present, room
 from workers.messages import Rule
 from workers.training import did_you_mean
 
+CONFIRM = "confirm"  #: the stage in which a search trains its best configs again, with new seeds
+CONFIRMATIONS = 3  #: seeds of each: fewer have no spread worth naming
+SEARCH = "search"  #: the method of a stage that a search lays out
 MAX_TRIALS = 100_000_000
 _TOP = ("train", "setup", "metric", "mode", "seed", "space", "stage", "search", "stop", "run")
 _STAGE = ("name", "trials", "epochs", "method", "include", "continue")
+_SEARCH = ("trainings", "epochs", "confirm")
 _STOP = ("nan", "blowup", "loss", "timeout")
 _RUN = ("slots", "cpus", "gpus", "memory", "resources", "retries", "budget", "address")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -39,6 +46,7 @@ class StageSettings:
         epochs: Budget of each.
         method: How configs are drawn; one of `METHODS`.
         include: Configs of the first trials, full or partial.
+        continued: How many of the best earlier trials go on to this stage's budget.
     """
 
     name: str
@@ -46,6 +54,26 @@ class StageSettings:
     epochs: int
     method: str = "random"
     include: tuple[Config, ...] = ()
+    continued: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """A plan from a budget, as it was asked for.
+
+    Attributes:
+        trainings: The budget, in full trainings.
+        epochs: A full training.
+        confirm: How many of the best configs are trained again at the end, with new seeds.
+    """
+
+    trainings: float
+    epochs: int
+    confirm: int = 0
+
+    def layout(self, space: Space) -> Plan:
+        """How the budget is laid out."""
+        return plan(self.trainings, self.epochs, len(space.searched))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +130,11 @@ class Settings:
         objective: The metric that is optimised, and its direction.
         seed: Seed of everything that is drawn.
         space: What is searched.
-        stages: The plan, in order.
+        stages: The plan, in order; of a search, as far as it is known beforehand.
         stop: When a trial is stopped.
         run: How trials are run.
         folder: What relative files are relative to.
+        search: The budget that the plan was laid out for, if it was.
     """
 
     train: str
@@ -117,12 +146,15 @@ class Settings:
     stop: StopSettings
     run: RunSettings
     folder: pathlib.Path
+    search: SearchSettings | None = None
 
     @property
     def slots(self) -> int:
         """How many trials run at the same time on this machine."""
-        slots = self.run.slots or max(1, len(os.sched_getaffinity(0)) // self.run.demand.cpus)
-        return min(slots, self.most_trials)
+        if self.run.demand.gpus:
+            admitted = max(1, room(present(os.environ), self.run.demand.gpus))
+            return min(self.run.slots or admitted, admitted, self.most_trials)
+        return min(self.run.slots or max(1, len(os.sched_getaffinity(0)) // self.run.demand.cpus), self.most_trials)
 
     @property
     def most_trials(self) -> int:
@@ -141,11 +173,11 @@ def settings_from(written: Mapping[str, Any], folder: pathlib.Path, *, seed: int
     Raises:
         UsageError: The first thing that is wrong, in one line that says how to mend it.
     """
+    try:
+        refuse_secrets(written)
+    except RecursionError:
+        raise UsageError("the settings are nested too deeply") from None
     top = _Section("the sweep file", written, _TOP)
-    if "search" in written:
-        raise UsageError(
-            "[search] (a plan from a budget) is not available in this version: list the stages as [[stage]]"
-        )
     space = space_from(top.table("space"))
     metric = top.text("metric", "the metric that is optimised, as the trainer reports it")
     if metric.casefold() in {name.casefold() for name in (*RESERVED, *space.names)}:
@@ -153,10 +185,16 @@ def settings_from(written: Mapping[str, Any], folder: pathlib.Path, *, seed: int
     mode = top.text("mode", 'mode = "max" or mode = "min"')
     if mode not in ("max", "min"):
         raise UsageError(f'mode must be "max" or "min", found {mode!r}')
+    search = _search(written["search"]) if "search" in written else None
     given = written.get("stage", [])
-    if not isinstance(given, Sequence) or not given:
-        raise UsageError("there is no stage: add [[stage]] with name, trials and epochs")
-    stages = tuple(_stage(stage, i, space) for i, stage in enumerate(given))
+    if search is not None and given:
+        raise UsageError("[search] lays out the stages: leave out [[stage]], or leave out [search]")
+    if search is None and (not isinstance(given, Sequence) or not given):
+        raise UsageError("there is no stage: add [[stage]] with name, trials and epochs, or [search] with a budget")
+    if search is not None:
+        stages = laid_out(search, space)
+    else:
+        stages = tuple(_stage(stage, i, space) for i, stage in enumerate(given))
     names = [stage.name.casefold() for stage in stages]
     for name in names:
         if names.count(name) > 1:
@@ -171,7 +209,15 @@ def settings_from(written: Mapping[str, Any], folder: pathlib.Path, *, seed: int
         stop=_stop(top.table("stop")),
         run=_run(top.table("run")),
         folder=folder,
+        search=search,
     )
+
+
+def laid_out(search: SearchSettings, space: Space) -> tuple[StageSettings, ...]:
+    """The stages of a search, as far as they are known beforehand: dead trials make room for more."""
+    layout = search.layout(space)
+    sizes = [layout.coarse, *[layout.batch] * (layout.stages - 1)]
+    return tuple(StageSettings(stage_name(i), size, search.epochs, SEARCH) for i, size in enumerate(sizes))
 
 
 class _Section:
@@ -199,6 +245,8 @@ class _Section:
             raise UsageError(f"{self._where}: {key!r} is missing: {wanted}")
         if value is not default and (not isinstance(value, str) or not value):
             raise UsageError(f"{self._where}: {key} must be a text, found {value!r}")
+        if value is not default and not value.isprintable():
+            raise UsageError(f"{self._where}: {key} has characters in it that cannot be seen: {value!a}")
         return value
 
     def whole(self, key: str, default: Any = ..., least: int = 1, most: int = 2**63 - 1) -> Any:
@@ -233,8 +281,9 @@ def _stage(written: Any, number: int, space: Space) -> StageSettings:
     method = section.text("method", default="random")
     if method not in METHODS:
         raise UsageError(f"{where}: unknown method {method!r}{did_you_mean(method, METHODS)}")
-    if section.get("continue", 0):
-        raise UsageError(f"{where}: continue (trials that go on in a later stage) is not available in this version")
+    continued = section.whole("continue", 0, 0, MAX_TRIALS)
+    if continued and not number:
+        raise UsageError(f"{where}: continue = {continued}, but no stage comes before it: leave it out")
     trials = section.whole("trials", most=MAX_TRIALS)
     include = section.get("include", [])
     if not isinstance(include, Sequence) or isinstance(include, str):
@@ -246,7 +295,18 @@ def _stage(written: Any, number: int, space: Space) -> StageSettings:
         if include:
             raise UsageError(f"{where}: a grid has its own configs: leave out include, or use another method")
     configs = tuple(config_from(config, space, f"{where}, include {i + 1}") for i, config in enumerate(include))
-    return StageSettings(name, trials, section.whole("epochs"), method, configs)
+    return StageSettings(name, trials, section.whole("epochs"), method, configs, continued)
+
+
+def _search(written: Any) -> SearchSettings:
+    """The checked [search] table."""
+    section = _Section("[search]", written, _SEARCH)
+    trainings = section.get("trainings", None)
+    if not is_number(trainings) or not 1 <= trainings <= MAX_TRIALS:
+        raise UsageError(
+            f"[search]: trainings must be a number from 1, the budget in full trainings; found {trainings!r}"
+        )
+    return SearchSettings(float(trainings), section.whole("epochs"), section.whole("confirm", 0, 0, 1000))
 
 
 def _stop(written: Mapping[str, Any]) -> StopSettings:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sweeps.space import Config
 
@@ -68,3 +69,20 @@ class Snapshot:
     best: Best | None
     newest: str | None
     hint: str | None
+
+
+def together(stages: Sequence[Snapshot], newest: Snapshot, expected: int) -> Snapshot:
+    """How a search stands whose stages run side by side.
+
+    Args:
+        stages: All of them.
+        newest: The one that began last.
+        expected: About how many trials there will be.
+    """
+    counts: Counter[str] = Counter()
+    for stage in stages:
+        counts.update(stage.counts)
+    done, rate = sum(counts.values()), sum(stage.rate for stage in stages)
+    total = max(expected, done + newest.running)
+    eta_s = (total - done) / rate if rate > 0 else None
+    return replace(newest, stage="search", counts=dict(counts), total=total, rate=rate, eta_s=eta_s)

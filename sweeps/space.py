@@ -19,7 +19,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Value = Any  # float, int, bool, str, or a list or dict of them for a choice
-Columns = dict[str, list[Value]]  # one list per parameter; None where it is not active
+Columns = Mapping[str, Sequence[Value]]  # one column per parameter; None where it is not active
 Config = dict[str, Value]
 
 MAX_WHOLE = 2**53  #: above it floats are not whole numbers one apart

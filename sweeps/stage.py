@@ -1,22 +1,40 @@
-"""One stage while it runs: slots are kept fed, what comes back is booked, shown and stored."""
+"""Trials while they run: slots are kept fed, what comes back is booked, shown and stored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 
-from sweeps.ledger import Ledger, Place
-from sweeps.monitor import Monitor
+from sweeps.book import Book, Books, Goals, configs, ends_by_stage, reports_by_stage
+from sweeps.keeper import Keeper
+from sweeps.ledger import Place
 from sweeps.progress import View
-from sweeps.regions import Region
 from sweeps.schedule import Schedule
-from sweeps.settings import Settings, StageSettings
-from sweeps.snapshot import Best, Snapshot
-from sweeps.space import Columns
+from sweeps.settings import Settings
+from sweeps.snapshot import Best, together
+from sweeps.space import Floats
 from sweeps.store import Store
 from workers.backend import Backend
-from workers.messages import Batch, Ends, Event, Ints, Lost, Ready, Remark, Results
+from workers.messages import (
+    Batch,
+    Ends,
+    Event,
+    Flags,
+    Ints,
+    Lost,
+    Ready,
+    Remark,
+    Results,
+    Status,
+    identities,
+    identity,
+    indices_of,
+    place_of,
+    stages_of,
+)
 
 FLUSH_S = 2.0  #: results wait no longer than this before they are stored
 FLUSH_ROWS = 200_000
@@ -54,8 +72,30 @@ class Slots:
         self.notes: set[str] = set()
 
 
+class Agenda(Protocol):
+    """Decides while trials run what is trained next.
+
+    Attributes:
+        expected: About how many trials it will come to.
+    """
+
+    expected: int
+
+    def due(self) -> Ints:
+        """(n,) trials to train next, in order; books and goals have what they need."""
+
+    def ended(self, trial: int, values: Floats, completed: bool) -> None:
+        """Take in that a trial came to an end.
+
+        Args:
+            trial: Which.
+            values: The objective of each epoch past those that were stored when it began.
+            completed: It was neither stopped nor given up.
+        """
+
+
 class StageRun:
-    """Runs the pending trials of one stage."""
+    """Runs trials until none is left."""
 
     def __init__(
         self,
@@ -84,35 +124,25 @@ class StageRun:
         self._elapsed_s = elapsed_s
 
     def run(
-        self,
-        number: int,
-        stage: StageSettings,
-        region: Region,
-        columns: Columns,
-        seeds: Ints,
-        pending: Ints,
-        base: Snapshot,
+        self, books: Books, pending: Ints, goals: Goals, keeper: Keeper, agenda: Agenda | None = None
     ) -> Best | None:
-        """Run the pending trials; the best trial so far.
+        """Run the pending trials, and what comes of them; the best trial so far.
 
         Args:
-            number: Number of the stage.
-            stage: The stage.
-            region: Where it draws.
-            columns: Configs of all its trials.
-            seeds: Seeds of all its trials.
+            books: The stages that the trials belong to; the last one is shown.
             pending: Trials to run.
-            base: How the stage stands before.
+            goals: How far they are to be trained.
+            keeper: Looks after the checkpoints of those that ended.
+            agenda: Decides what is trained next, while trials run; it may add to books and goals.
 
         Raises:
             Halt: The run was asked to end; what ended before is stored.
         """
-        self._number, self._stage = number, stage
-        self._columns, self._seeds = columns, seeds
-        tries = self._store.tries(number, pending)
-        self._schedule = Schedule(pending, self._settings.run.retries, self._slots.batches, tries)
-        self._ledger = Ledger(self._settings.objective)
-        self._monitor = Monitor(base, self._settings.objective, region, columns, base.counts)
+        self._books, self._goals, self._keeper, self._agenda = books, goals, keeper, agenda
+        self._looked_up: set[int] = set()  # stages whose earlier attempts are known
+        self._schedule = Schedule(pending, self._settings.run.retries, self._slots.batches, self._tries(pending))
+        self._ran: set[int] = set()  # trials that have ended in this run and may go on, where there is an agenda
+        self._best = self._shown.monitor.best
         self._stored_s = self._shown_s = self._elapsed_s()
         self._show(now=True)
         try:
@@ -124,6 +154,7 @@ class StageRun:
                     raise halt
                 self._feed(self._slots.places)
                 self._take_in(self._slots.backend.wait(TICK_S))
+                self._ask_agenda()
                 self._show()
                 if self._is_due():
                     self._flush()
@@ -131,17 +162,49 @@ class StageRun:
             self._slots.batches = self._schedule.next_batch
             self._flush()
             self._show(now=True)
-        return self._monitor.best
+        return self._best
+
+    @property
+    def _shown(self) -> Book:
+        """The stage that is shown."""
+        return self._books[max(self._books)]
+
+    def _tries(self, trials: Ints) -> dict[int, int]:
+        """How often trials were tried under earlier drivers, for those that were.
+
+        An agenda may come back to any trial of a stage: all are looked up when the first one comes, and nothing of this
+        driver's is stored yet.
+        """
+        tries: dict[int, int] = {}
+        for number in set(np.unique(stages_of(trials)).tolist()) - self._looked_up:
+            self._looked_up.add(number)
+            indices = indices_of(trials[stages_of(trials) == number])
+            if self._agenda is not None:
+                indices = np.arange(len(self._books[number].seeds))
+            tries |= {identity(number, i): count for i, count in self._store.tries(number, indices).items()}
+        return tries
+
+    def _ask_agenda(self) -> None:
+        """Queue what was decided since the last time."""
+        if self._agenda is None:
+            return
+        trials = self._agenda.due()
+        for trial in trials.tolist():
+            if trial in self._ran:
+                self._ran.discard(trial)
+                self._schedule.follow(trial)
+                number, index = place_of(trial)
+                self._books[number].ledger.reopen(index)
+        if len(trials):
+            self._schedule.add(trials, self._tries(trials))
 
     def _feed(self, slots: Collection[int]) -> None:
         """Give every slot what it should have."""
         for slot in sorted(slots):
             while (order := self._schedule.order(slot, len(slots))) is not None:
-                chosen = order.trials.tolist()
-                columns = tuple([column[i] for i in chosen] for column in self._columns.values())
-                batch = Batch(
-                    order.batch, order.trials, self._seeds[order.trials], self._stage.epochs, columns, order.eager
-                )
+                columns, seeds = configs(self._books, order.trials)
+                starts, ends = self._goals.of(order.trials)
+                batch = Batch(order.batch, order.trials, seeds, starts, ends, columns, order.eager)
                 self._slots.backend.submit(slot, batch)
 
     def _take_in(self, events: list[Event]) -> None:
@@ -164,25 +227,45 @@ class StageRun:
         final = self._schedule.ended(event.batch, event.ends)
         if final is None:
             return
-        self._ledger.report(event.reports)
-        self._monitor.report(event.reports)
-        best = self._monitor.best
-        if best is not None and best.stage == self._stage.name and np.any(event.reports.trial == best.trial):
-            self._monitor.extend_curve(tuple(self._ledger.curve(best.trial).tolist()))
-        if len(event.ends.trial):
-            self._ledger.end(event.ends, final, attempts, self._slots.places[event.slot])
-            self._monitor.end(event.ends, final, self._elapsed_s())
-        self._store.log(self._stage.name, event.printed)
+        for number, reports in reports_by_stage(event.reports):
+            book = self._books[number]
+            book.ledger.report(reports)
+            book.monitor.best = self._best  # of all stages
+            book.monitor.report(reports)
+            best = book.monitor.best
+            if best is not None and best.stage == book.name and np.any(reports.trial == best.trial):
+                book.monitor.extend_curve(tuple(book.ledger.curve(best.trial).tolist()))
+            self._best = book.monitor.best
+        place = self._slots.places[event.slot]
+        for number, ends, rows in ends_by_stage(event.ends):
+            some = slice(None) if rows is None else rows
+            self._end(self._books[number], ends, final[some], attempts[some], place)
+        for trial, text in event.printed:
+            number, index = place_of(trial)
+            self._store.log(self._books[number].name if trial >= 0 else "", [(index, text)])
         for note in event.notes:
             if note not in self._slots.notes:
                 self._slots.notes.add(note)
                 self._view.say(note)
 
+    def _end(self, book: Book, ends: Ends, final: Flags, attempts: Ints, place: Place) -> None:
+        """Book ends of attempts at trials of one stage."""
+        book.ledger.end(ends, final, attempts, place)
+        starts, _ = self._goals.of(identities(book.number, ends.trial[final]))
+        book.monitor.end(ends, final, self._elapsed_s(), int(np.sum(starts > 0)))
+        if self._agenda is None:
+            return
+        for index, status in zip(ends.trial[final].tolist(), ends.status[final].tolist(), strict=True):
+            trial = identity(book.number, index)
+            start = self._goals.others.get(trial, (0, 0))[0]
+            self._ran.add(trial)
+            self._agenda.ended(trial, book.ledger.curve(index, start), status == Status.COMPLETED)
+
     def _lost(self, event: Lost) -> None:
         """Book a slot's death: its trial is tried again or given up, the others go again."""
         place = self._slots.places.pop(event.slot)
         loss = self._schedule.lost(event)
-        self._ledger.drop(np.array(loss.again, np.int64))
+        self._drop(loss.again)
         for trial in loss.blamed:
             ends = Ends(
                 np.array([trial], np.int64),
@@ -194,8 +277,14 @@ class StageRun:
             )
             final = np.array([trial in loss.given_up])
             attempt = self._schedule.attempt(trial) - 1  # the next one has the next number
-            self._ledger.end(ends, final, np.array([attempt], np.int64), place)
-            self._monitor.end(ends, final, self._elapsed_s())
+            for number, end, _ in ends_by_stage(ends):
+                self._end(self._books[number], end, final, np.array([attempt], np.int64), place)
+
+    def _drop(self, trials: tuple[int, ...]) -> None:
+        """Forget what trials have reported: they go again."""
+        given = np.array(trials, np.int64)
+        for number in np.unique(stages_of(given)).tolist():
+            self._books[number].ledger.drop(indices_of(given[stages_of(given) == number]))
 
     def _drain(self) -> None:
         """Let what is nearly done end, then stop the slots; nothing new is handed out."""
@@ -211,25 +300,43 @@ class StageRun:
             for event in events:
                 if isinstance(event, Lost):  # the driver's doing, not the trial's: no attempt to book
                     loss = self._schedule.lost(event)
-                    self._ledger.drop(np.array(loss.again + loss.given_up, np.int64))
+                    self._drop(loss.again + loss.given_up)
                     self._slots.places.pop(event.slot, None)
 
     def _is_due(self) -> bool:
         """Whether results have waited long enough."""
         waited = self._elapsed_s() - self._stored_s
-        return self._ledger.rows >= FLUSH_ROWS or (self._ledger.finished > 0 and waited >= FLUSH_S)
+        rows = sum(book.ledger.rows for book in self._books.values())
+        finished = any(book.ledger.finished for book in self._books.values())
+        return rows >= FLUSH_ROWS or (finished and waited >= FLUSH_S)
 
     def _flush(self) -> None:
         """Store what has gathered."""
-        if self._ledger.finished or self._ledger.attempts:
-            rows, metrics = self._ledger.take(self._columns, self._seeds)
-            self._store.append(self._number, self._stage.name, rows, metrics)
+        for number, book in self._books.items():
+            if book.ledger.finished or book.ledger.attempts:
+                rows, metrics = book.ledger.take(book.columns, book.seeds, partial(self._stored, number))
+                self._store.append(number, book.name, rows, metrics)
+                if self._keeper.needed:
+                    self._keeper.ended(book.ledger.scored(number, rows))
         self._stored_s = self._elapsed_s()
+
+    def _stored(self, number: int, indices: Ints) -> Mapping[int, Mapping[str, Any]]:
+        """The stored rows of those trials of a stage whose training went on."""
+        trials = identities(number, indices)
+        again = np.array([self._goals.others.get(trial, (0, 0))[0] > 0 for trial in trials.tolist()], np.bool_)
+        return self._store.rows(number, indices[again]) if again.any() else {}
 
     def _show(self, *, now: bool = False) -> None:
         """Redraw, a few times a second."""
         clock = self._elapsed_s()
         if now or clock - self._shown_s >= TICK_S:
-            self._monitor.look_for_hints()
-            self._view.update(self._monitor.snapshot(clock, self._schedule.running, len(self._slots.places)))
+            monitor = self._shown.monitor
+            monitor.best = self._best
+            monitor.look_for_hints()
+            running, slots = self._schedule.running, len(self._slots.places)
+            snapshot = monitor.snapshot(clock, running, slots)
+            if self._agenda is not None:
+                others = [book.monitor.snapshot(clock, running, slots) for book in self._books.values()]
+                snapshot = together(others, snapshot, 0 if self._schedule.done else self._agenda.expected)
+            self._view.update(snapshot)
             self._shown_s = clock

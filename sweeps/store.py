@@ -7,12 +7,16 @@
     logs/coarse-17.log                      what a trial printed
 
     .pending/                               what is not whole yet; readers of a table's folder never see it
+    .continued/                             rows of `trials` whose training goes on: they replace those that are there
+    checkpoints/                            what trials left for their own continuation
 
 The protocol. A part is written in `.pending`, synced, renamed to its place, its folder synced. The parts of one flush
 carry one number in all tables and are written reports, attempts, trials: what has no trials part never happened, and
 is removed when the run is opened. At the end of a stage the parts of a table become one sorted file: it is written as
 `.pending/trials.000-coarse.ready`; from that moment its parts are removed, and then it is renamed to its place. A
 crash in between is finished when the run is opened. At any moment (stage, trial, epoch) is unique for a reader.
+
+What a later stage trains further is stored with the stage that it was born in, which then ends a second time.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import errno
 import os
 import pathlib
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -28,17 +33,33 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from sweeps.arrow import numbers
+from sweeps.arrow import chosen, column, numbers
+from sweeps.damage import aside, set_aside
 from sweeps.errors import UsageError
 from sweeps.hold import hold, make
+from sweeps.private import FOLDER, opener, refuse_links
+from sweeps.secret import hidden
 from sweeps.space import Flags, Space
-from sweeps.tables import Layout, conform, layout_of, merged, read, schema_of, sync_folder, table_of, write
-from workers.messages import Ints
+from sweeps.tables import (
+    Layout,
+    check,
+    conform,
+    layout_of,
+    merged,
+    order_of,
+    read,
+    schema_of,
+    sync_folder,
+    table_of,
+    write,
+)
+from workers.messages import Ints, Status
 
 _PART = re.compile(r"(\d{3})-([A-Za-z0-9_-]+)\.part-(\d+)\.parquet")
 _CANONICAL = re.compile(r"(\d{3})-([A-Za-z0-9_-]+)\.parquet")
 _READY = re.compile(r"([a-z]+)\.(\d{3}-[A-Za-z0-9_-]+)\.ready")
-_TABLES = ("reports", "attempts", "trials")  # in the order in which they are written
+_CONTINUED = ".continued"
+_TABLES = ("reports", "attempts", _CONTINUED, "trials")  # in the order in which they are written
 _PENDING = ".pending"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -53,6 +74,7 @@ class Store:
 
     Attributes:
         folder: Where it is.
+        damaged: A line for each flush that was set aside at its opening.
     """
 
     def __init__(self, folder: pathlib.Path, space: Space, wait_for_room: Callable[[OSError], None] = _give_up) -> None:
@@ -68,9 +90,11 @@ class Store:
             UsageError: It cannot be written, or a file in it is damaged.
         """
         self.folder = folder
+        self.damaged: list[str] = []
         self._wait_for_room = wait_for_room
         try:
             make(folder)
+            refuse_links(folder)
             self._lock = hold(folder)
             try:
                 self._open(space)
@@ -81,7 +105,13 @@ class Store:
             raise UsageError(
                 f"cannot write results to {folder}: {error.strerror}; choose another place with --out"
             ) from error
-        self._next_part = 1 + max((int(m[3]) for m in map(_PART.fullmatch, self._names("trials")) if m), default=-1)
+        numbers_of_parts = [int(m[3]) for m in map(_PART.search, self._names("trials") + aside(folder)) if m]
+        self._next_part = 1 + max(numbers_of_parts, default=-1)
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """The folder of the trials' checkpoints; it need not exist."""
+        return self.folder / "checkpoints"
 
     def close(self) -> None:
         """Let go of the folder; closing twice is harmless."""
@@ -111,6 +141,23 @@ class Store:
                 made[one] = max(count, made.get(one, 0))
         return made
 
+    def completed(self, number: int) -> Counter[int]:
+        """How often each trial of a stage came to the end of a piece of its training."""
+        done: Counter[int] = Counter()
+        for path in self._files("attempts", number):
+            table = chosen(read(path, ["trial", "outcome"]), "outcome", [Status.COMPLETED.word])
+            done.update(numbers(table["trial"]).tolist())
+        return done
+
+    def reports(self, number: int, metric: str) -> pa.Table:
+        """A stage's stored reports of one metric, in the order of trial and epoch; null where it was not reported."""
+        wanted = pa.schema([("trial", pa.int64()), ("epoch", pa.int64()), (metric, pa.float64())])
+        tables = [
+            conform(read(path, [n for n in wanted.names if n in schema_of(path).names]), wanted)
+            for path in self._files("reports", number)
+        ]
+        return pa.concat_tables([table_of(wanted, {}, 0), *tables]).sort_by(order_of(wanted))
+
     def trials(self, number: int, columns: Sequence[str]) -> pa.Table:
         """Columns of a stage's stored trials, in their order; null for a metric that was never reported."""
         schema = self._layout.schema("trials")
@@ -120,6 +167,21 @@ class Store:
             for path in self._files("trials", number)
         ]
         return pa.concat_tables([table_of(wanted, {}, 0), *tables]).sort_by("trial")
+
+    def rows(self, number: int, trials: Ints) -> dict[int, dict[str, Any]]:
+        """The newest stored row of each of some trials of a stage, for those that have one."""
+        found: dict[int, dict[str, Any]] = {}
+        for path in [*self._files("trials", number), *self._files(_CONTINUED, number)]:
+            table = read(path)
+            wanted = np.isin(numbers(table["trial"]), trials)
+            if wanted.any():
+                found |= {row["trial"]: row for row in table.filter(column(wanted, pa.bool_())).to_pylist()}
+        return found
+
+    def continued(self, number: int) -> Ints:
+        """Trials of a stage whose training went on and whose rows are not replaced yet."""
+        found = [numbers(read(path, ["trial"])["trial"]) for path in self._files(_CONTINUED, number)]
+        return np.unique(np.concatenate([np.empty(0, np.int64), *found]))
 
     def append(
         self,
@@ -133,11 +195,14 @@ class Store:
         Args:
             number: Number of the stage.
             stage: Its name.
-            rows: Columns and row count for each of `reports`, `attempts` and `trials`.
+            rows: Columns and row count for each of `reports`, `attempts` and `trials`, and for `.continued` where there
+                are trials that went on.
             metrics: Names of the metrics in them.
         """
         self._widen(metrics)
         for table in _TABLES:
+            if table not in rows:
+                continue
             columns, count = rows[table]
             schema = self._layout.schema(table)
             path = self.folder / table / f"{number:03d}-{stage}.part-{self._next_part:05d}.parquet"
@@ -147,7 +212,8 @@ class Store:
     def finish(self, number: int, stage: str) -> None:
         """Turn the parts of a stage, and what it had before, into one sorted file per table."""
         for table in _TABLES:
-            self._merge(table, number, self.folder / _PENDING / f"{table}.{number:03d}-{stage}.ready")
+            if table != _CONTINUED:
+                self._merge(table, number, self.folder / _PENDING / f"{table}.{number:03d}-{stage}.ready")
 
     def put_stage(self, number: int, row: Mapping[str, Any]) -> None:
         """Store a stage's row: its region when it starts, with its counts when it ends."""
@@ -164,7 +230,7 @@ class Store:
         """Append what trials printed to their logs; -1 is what was printed outside of any trial."""
         for trial, text in printed:
             name = f"{stage}-{trial}.log" if trial >= 0 else "worker.log"
-            self._with_room(partial(_append, self.folder / "logs" / name, text))
+            self._with_room(partial(_append, self.folder / "logs" / name, hidden(text)))
 
     def _widen(self, metrics: Sequence[str]) -> None:
         """Give a metric that was never seen before its column in every file.
@@ -177,7 +243,7 @@ class Store:
 
     def _take(self, layout: Layout) -> None:
         """Take over a layout, and widen the files that are narrower: when it grows, or where a crash left them."""
-        for table in ("reports", "trials"):
+        for table in ("reports", _CONTINUED, "trials"):
             schema = layout.schema(table)
             for path in reversed(self._files(table)):  # readers take the first file's columns: that one last
                 if schema_of(path).names != schema.names:
@@ -191,7 +257,8 @@ class Store:
     def _merge(self, table: str, number: int, ready: pathlib.Path) -> None:
         """Write a stage's files as one, when there is room for it, and put that in their place."""
         schema, files = self._layout.schema(table), self._files(table, number)
-        self._with_room(lambda: write(ready, merged(files, schema), schema, self.folder / _PENDING))
+        newer = self._files(_CONTINUED, number) if table == "trials" else []
+        self._with_room(lambda: write(ready, merged(files, schema, newer), schema, self.folder / _PENDING))
         self._settle(ready)
 
     def _with_room(self, act: Callable[[], None]) -> None:
@@ -207,11 +274,13 @@ class Store:
     def _open(self, space: Space) -> None:
         """Make what is missing, finish what a crash left, and take over the metrics that are stored."""
         for table in (*_TABLES, "stages", "logs", _PENDING):
-            (self.folder / table).mkdir(exist_ok=True)
+            (self.folder / table).mkdir(exist_ok=True, mode=FOLDER)
         sync_folder(self.folder)
         for table in (*_TABLES, "stages", _PENDING):  # a crash may have left names that a power cut would take away
             sync_folder(self.folder / table)
         self._recover()
+        while line := set_aside([path for table in reversed(_TABLES) for path in self._files(table)], self.folder):
+            self.damaged.append(line)
         self._look_for_gaps()
         layout = layout_of(space)
         for path in self._files("reports"):
@@ -222,11 +291,12 @@ class Store:
         """Finish what a crash left: ready files take their place, what was not whole and lone parts never happened."""
         for name in os.listdir(self.folder / _PENDING):
             if _READY.fullmatch(name):
+                check(self.folder / _PENDING / name)  # while its parts are still there, if they are
                 self._settle(self.folder / _PENDING / name)
             else:
                 os.unlink(self.folder / _PENDING / name)
         complete = {(m[1], m[3]) for m in map(_PART.fullmatch, self._names("trials")) if m}
-        for table in ("reports", "attempts"):
+        for table in ("reports", "attempts", _CONTINUED):
             for name in self._names(table):
                 found = _PART.fullmatch(name)
                 if found and (found[1], found[3]) not in complete:
@@ -251,11 +321,12 @@ class Store:
         found = _READY.fullmatch(ready.name)
         assert found is not None
         table, stage = self.folder / found[1], found[2]
-        for name in self._names(found[1]):
-            part = _PART.fullmatch(name)
-            if part and f"{part[1]}-{part[2]}" == stage:
-                os.unlink(table / name)
-        sync_folder(table)  # else a power cut might leave the parts beside the file
+        for each in (_CONTINUED, "trials") if found[1] == "trials" else (found[1],):
+            for name in self._names(each):
+                part = _PART.fullmatch(name)
+                if part and f"{part[1]}-{part[2]}" == stage:
+                    os.unlink(self.folder / each / name)
+            sync_folder(self.folder / each)  # else a power cut might leave the parts beside the file
         os.replace(ready, table / f"{stage}.parquet")
         sync_folder(table)
 
@@ -287,5 +358,5 @@ def _missing(path: pathlib.Path) -> UsageError:
 
 def _append(path: pathlib.Path, text: str) -> None:
     """Write at the end of a text file."""
-    with open(path, "a", encoding="utf-8", errors="replace") as file:
+    with open(path, "a", encoding="utf-8", errors="replace", opener=opener) as file:
         file.write(text)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweeps.arrow import numbers
 from sweeps.reading import Run
 from sweeps.space import Config
-from sweeps.wording import clean, show_value
+from sweeps.wording import clean, show_count, show_value
 from workers.messages import Status
 
 _SHOWN = 5
@@ -26,6 +27,8 @@ class Ranked:
         total: Trials of the stage.
         epoch: Its best epoch.
         config: Its config.
+        seeds: With how many new seeds it was confirmed; 0 if it was not. `value` is then their mean.
+        spread: The standard deviation over these seeds.
     """
 
     value: float
@@ -34,11 +37,17 @@ class Ranked:
     total: int
     epoch: int
     config: Config
+    seeds: int = 0
+    spread: float | None = None
 
     def line(self, metric: str) -> str:
         """`val_acc: 0.482000, lr: 4.296863e-04, reg: 6.642555e-01, (9 / 100)`."""
         shown = [f"{name}: {_show(value)}" for name, value in self.config.items()]
-        return clean(", ".join([f"{metric}: {self.value:.6f}", *shown, f"({self.trial} / {self.total})"]))
+        value = f"{self.value:.6f}"
+        if self.seeds:
+            spread = "" if self.spread is None else f" ± {self.spread:.6f}"
+            value += f"{spread} over {show_count(self.seeds, 'new seed')}"
+        return clean(", ".join([f"{metric}: {value}", *shown, f"({self.trial} / {self.total})"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +73,16 @@ def ranked(run: Run, count: int) -> list[Ranked]:
     """The best trials of a run, best first; ties go to the lowest (stage, trial)."""
     totals = {stage.name: stage.trials for stage in run.settings.stages}
     return [
-        Ranked(row["value"], row["stage"], row["trial"], totals[row["stage"]], row["best_epoch"], row["config"])
+        Ranked(
+            row["value"],
+            row["stage"],
+            row["trial"],
+            totals[row["stage"]],
+            row["best_epoch"],
+            row["config"],
+            row.get("seeds", 0),
+            row.get("spread"),
+        )
         for row in run.best(count)
     ]
 
@@ -87,12 +105,7 @@ def failures(run: Run) -> list[Failure]:
 
 def closing(run: Run, command: str | None) -> list[str]:
     """The last words of a run, line by line."""
-    lines = []
-    for stage in run.stages():
-        counts = ", ".join(f"{stage[word]} {word}" for word in [s.word for s in Status] if stage[word])
-        lines.append(
-            f"{stage['stage']}: {counts or 'not begun'} of {stage['trials']} trials, {stage['epochs']} epochs each"
-        )
+    lines = _stages(run)
     metric = run.settings.objective.metric
     best = ranked(run, _SHOWN)
     if best:
@@ -111,6 +124,23 @@ def closing(run: Run, command: str | None) -> list[str]:
     return lines
 
 
+def _stages(run: Run) -> list[str]:
+    """What became of the trials, a line for each stage; one for all of a search's."""
+    stages = run.stages()
+    words = [status.word for status in Status]
+    if run.settings.search is None:
+        shown = [(each["stage"], each, f" of {each['trials']} trials, {each['epochs']} epochs each") for each in stages]
+    else:
+        asked, total = run.settings.search, {word: sum(stage[word] for stage in stages) for word in words}
+        trained = int(numbers(run.table("trials")["epochs"]).sum())
+        shown = [("search", total, f" in {len(stages)} stages, {trained:,} epochs in all, {asked.epochs} at most")]
+    lines = []
+    for name, counts, rest in shown:
+        counted = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
+        lines.append(f"{name}: {counted or 'not begun'}{rest}")
+    return lines
+
+
 def as_json(best: Sequence[Ranked], metric: str) -> str:
     """The best trials as one JSON object."""
     return json.dumps(
@@ -123,6 +153,7 @@ def as_json(best: Sequence[Ranked], metric: str) -> str:
                     metric: each.value,
                     "epoch": each.epoch,
                     "config": each.config,
+                    **({"seeds": each.seeds, "spread": each.spread} if each.seeds else {}),
                 }
                 for each in best
             ],

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import math
 import pathlib
+import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +16,12 @@ from sweeps.declaration import written_from
 from sweeps.errors import UsageError
 from sweeps.settings import Settings
 from workers.training import did_you_mean
+
+MAX_BYTES = 2**20  #: of a sweep file
+_DEEP_KEY = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++\s*+\.\s*+){100}""")
+_MAX_STEPS = 100  # of a key in --set
+_MAX_KEYS = 10_000  # of a table, once what is merged into it is there
+_MAX_VALUES = 10_000  # more than a file has characters, once aliases stand for what they mean
 
 
 def load(path: pathlib.Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -22,15 +31,41 @@ def load(path: pathlib.Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         UsageError: It cannot be read, or an override cannot be applied.
     """
     try:
-        text = path.read_text("utf-8-sig")
+        with open(path, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise UsageError(f"there is no sweep file {path}; `sweeps init` writes one to start from") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # a name with a NUL in it
         raise UsageError(f"cannot read {path}: {error}") from error
+    if len(content) > MAX_BYTES:
+        raise UsageError(f"{path} is no sweep file: it is larger than {MAX_BYTES // 2**20} MiB")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"cannot read {path}: it is not text in UTF-8 (byte {error.start})") from error
     written = _from_yaml(path, text) if path.suffix in (".yaml", ".yml") else _from_toml(path, text)
+    written.pop("source", None)  # of a run's sweep.toml, which is a sweep file too
     for override in overrides:
         _override(written, override)
     return written
+
+
+def _plan(settings: Settings) -> dict[str, Any]:
+    """The stages, or the budget that they are laid out from."""
+    if settings.search is not None:
+        return {"search": dataclasses.asdict(settings.search)}
+    stages = [
+        {
+            "name": stage.name,
+            "trials": stage.trials,
+            "epochs": stage.epochs,
+            "method": stage.method,
+            **({"include": list(stage.include)} if stage.include else {}),
+            **({"continue": stage.continued} if stage.continued else {}),
+        }
+        for stage in settings.stages
+    ]
+    return {"stage": stages}
 
 
 def resolved(settings: Settings) -> dict[str, Any]:
@@ -43,16 +78,7 @@ def resolved(settings: Settings) -> dict[str, Any]:
         "mode": settings.objective.mode,
         "seed": settings.seed,
         "space": written_from(settings.space),
-        "stage": [
-            {
-                "name": stage.name,
-                "trials": stage.trials,
-                "epochs": stage.epochs,
-                "method": stage.method,
-                **({"include": list(stage.include)} if stage.include else {}),
-            }
-            for stage in settings.stages
-        ],
+        **_plan(settings),
         "stop": {
             "nan": stop.nan,
             "blowup": False if stop.blowup is None else stop.blowup,
@@ -74,6 +100,8 @@ def resolved(settings: Settings) -> dict[str, Any]:
 
 def _from_toml(path: pathlib.Path, text: str) -> dict[str, Any]:
     """A TOML file."""
+    if _DEEP_KEY.search(text):  # the parser's time grows with the square of its length
+        raise UsageError(f"{path} is nested too deeply")
     try:
         return tomllib.loads(text)
     except ValueError as error:  # not valid, or a number of thousands of digits
@@ -99,9 +127,17 @@ def _from_yaml(path: pathlib.Path, text: str) -> dict[str, Any]:
                     seen.add(key.value)
             return node
 
+        def flatten_mapping(self, node: yaml.MappingNode) -> None:
+            super().flatten_mapping(node)
+            if len(node.value) > _MAX_KEYS:
+                raise yaml.constructor.ConstructorError(None, None, "too much is merged", node.start_mark)
+
     try:
         written = yaml.load(text, Loader)
         if isinstance(written, dict):
+            most = len(text) + _MAX_VALUES
+            if sum(1 for _ in itertools.islice(_values(written), most)) == most:
+                raise UsageError(f"{path} stands for more than {most:,} values: use fewer aliases")
             _refuse_number_texts(written, path.name)
             return written
     except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:  # a wrong tag or date raises anything
@@ -109,6 +145,14 @@ def _from_yaml(path: pathlib.Path, text: str) -> dict[str, Any]:
     except RecursionError:
         raise UsageError(f"{path} is nested too deeply") from None
     raise UsageError(f"{path} must be a table of keys, found {type(written).__name__}")
+
+
+def _values(value: Any) -> Iterator[Any]:
+    """Every value in a value, as often as it is met."""
+    yield value
+    if isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _values(item)
 
 
 def _refuse_number_texts(value: Any, where: str) -> None:
@@ -139,6 +183,8 @@ def _override(written: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise UsageError(f"--set {override!r}: write key=value, such as --set stage.coarse.trials=20")
+    if key.count(".") > _MAX_STEPS:
+        raise UsageError(f"--set {key[:40]}...: the key is nested too deeply")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except ValueError:

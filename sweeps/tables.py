@@ -7,6 +7,7 @@ size, no clock, host or pid outside of `attempts`.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -19,13 +20,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweeps.arrow import column, numbers, repeated
-from sweeps.errors import UsageError
+from sweeps.errors import Damaged, UsageError
+from sweeps.private import opener
 from sweeps.seal import UNSEALED, check_seal, seal
 from sweeps.space import Choice, Fixed, Parameter, Range, Space, Value
 
 ROW_GROUP = 131_072  #: rows; fixed, so that the same rows give the same bytes
 DAMAGE = (OSError, ValueError, pa.ArrowException)  #: what reading a damaged file may raise
 _FEW = 10_000  # rows
+_NUMBERS = {"trial", "epoch", "attempt", "number"}  # no row is without them
+_PLAIN = (pa.int64(), pa.float64(), pa.bool_(), pa.string())  # of parameters and metrics
+_FOLDERS = ("reports", "attempts", "trials", ".continued", "stages")
 _CODEC = {"compression": "zstd", "compression_level": 1}
 TABLES = ("reports", "attempts", "trials", "stages")  # in the order in which they are written
 
@@ -61,6 +66,7 @@ STAGES = pa.schema(
         ("region", pa.string()),
         ("moves", pa.string()),
         ("evidence", pa.list_(pa.string())),
+        ("continued", pa.list_(pa.string())),
     ]
 )
 _TRIAL_KEYS = [
@@ -151,7 +157,7 @@ def write(path: pathlib.Path, tables: Iterable[pa.Table], schema: pa.Schema, pen
         pending: The folder where it is until it is whole, on the same disk.
     """
     temporary = pending / f"{path.parent.name}.{path.name}.tmp"
-    with open(temporary, "w+b") as file:
+    with open(temporary, "w+b", opener=opener) as file:
         sealable = schema.with_metadata(UNSEALED)
         writer = pq.ParquetWriter(file, sealable, write_page_checksum=True, version="2.6", **_CODEC)
         with writer:
@@ -168,40 +174,69 @@ def read(path: pathlib.Path, columns: Sequence[str] | None = None) -> pa.Table:
     """A Parquet file, its checksums verified.
 
     Raises:
-        UsageError: It is damaged, and is named.
+        Damaged: It is named.
     """
     with _opened(path) as file:
         # To wake threads takes longer than to read a small file.
-        return file.read(columns, use_threads=file.metadata.num_rows > _FEW)
+        table = file.read(columns, use_threads=file.metadata.num_rows > _FEW)
+        for name in _NUMBERS & set(table.column_names):
+            if table[name].null_count or numbers(table[name]).min(initial=0) < 0:
+                raise ValueError(f"not every row has a {name}")
+        return table
+
+
+def check(path: pathlib.Path) -> None:
+    """Read a Parquet file for nothing but its checksums, a piece at a time.
+
+    Raises:
+        Damaged: It is named.
+    """
+    with _opened(path) as file:
+        for group in range(file.num_row_groups):
+            file.read_row_group(group)
 
 
 def schema_of(path: pathlib.Path) -> pa.Schema:
     """The columns of a Parquet file.
 
     Raises:
-        UsageError: It is damaged, and is named.
+        Damaged: It is named.
     """
     with _opened(path) as file:
         return file.schema_arrow
 
 
-def merged(paths: Sequence[pathlib.Path], schema: pa.Schema) -> Iterator[pa.Table]:
+def merged(paths: Sequence[pathlib.Path], schema: pa.Schema, newer: Sequence[pathlib.Path] = ()) -> Iterator[pa.Table]:
     """The rows of several files in the order of trial and epoch, in pieces.
 
-    Trials end roughly in the order in which they began, so each file covers a stretch of trials: files are read in
-    the order of their first trial, and what lies before the next file's first trial is passed on. Memory holds the
-    overlap, not the stage.
+    The rows in `newer` files, later files winning, replace those of the same trials.
+
+    Trials end roughly in the order in which they began, so each row group covers a stretch of trials: groups are read
+    in the order of their first trial, and what lies before the next one's first trial is passed on as soon as it is
+    worth it. Memory holds the overlap and two groups, not the stage.
     """
     order = order_of(schema)
-    firsts = sorted((_first_trial(path), path) for path in paths)
-    held = table_of(schema, {}, 0)
-    for i, (_, path) in enumerate(firsts):
-        held = pa.concat_tables([held, conform(read(path), schema)])
-        if i + 1 < len(firsts):
-            before = numbers(held["trial"]) < firsts[i + 1][0]
+    groups = sorted(itertools.chain.from_iterable(map(_groups, paths)))
+    held = _last_by_trial(pa.concat_tables([table_of(schema, {}, 0), *(conform(read(p), schema) for p in newer)]))
+    replaced = numbers(held["trial"])
+    for i, (_, path, group) in enumerate(groups):
+        with _opened(path) as file:
+            rows = conform(file.read_row_group(group, use_threads=False), schema)
+        if len(replaced):
+            rows = rows.filter(column(~np.isin(numbers(rows["trial"]), replaced), pa.bool_()))
+        held = pa.concat_tables([held, rows])
+        if i + 1 < len(groups) and held.num_rows >= ROW_GROUP:
+            before = numbers(held["trial"]) < groups[i + 1][0]
             yield held.filter(column(before, pa.bool_())).sort_by(order)
             held = held.filter(column(~before, pa.bool_()))
     yield held.sort_by(order)
+
+
+def _last_by_trial(table: pa.Table) -> pa.Table:
+    """The last row of each trial."""
+    trials = numbers(table["trial"])
+    _, backwards = np.unique(trials[::-1], return_index=True)
+    return table.take(column(len(trials) - 1 - backwards, pa.int64()))
 
 
 def order_of(schema: pa.Schema) -> list[tuple[str, str]]:
@@ -210,8 +245,15 @@ def order_of(schema: pa.Schema) -> list[tuple[str, str]]:
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The table with exactly these columns: nulls for the ones that it lacks."""
+    """The table with exactly these columns: nulls for the ones that it lacks.
+
+    Raises:
+        UsageError: A column is of another type.
+    """
     have = set(table.column_names)
+    for f in schema:
+        if f.name in have and table.schema.field(f.name).type != f.type:
+            raise UsageError(f"the column {f.name!r} of a table holds {table.schema.field(f.name).type}, not {f.type}")
     arrays = [table[f.name] if f.name in have else pa.nulls(table.num_rows, f.type) for f in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
@@ -234,7 +276,11 @@ def verified(file: pa.NativeFile) -> pq.ParquetFile:
     check_seal(file)
     file.seek(0)
     # Without a buffer that threads fill: the disk is near, and most files are small.
-    return pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False)
+    found = pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False)
+    # A page may stand for any number of equal rows: one of ours never does for more than it has to.
+    if any(not 0 <= found.metadata.row_group(i).num_rows <= ROW_GROUP for i in range(found.num_row_groups)):
+        raise ValueError(f"it has more than {ROW_GROUP:,} rows in one group")
+    return found
 
 
 @contextlib.contextmanager
@@ -242,24 +288,39 @@ def _opened(path: pathlib.Path) -> Iterator[pq.ParquetFile]:
     """A Parquet file whose checksums are verified, those of its pages as they are read.
 
     Raises:
-        UsageError: It is damaged, and is named.
+        Damaged: It is named.
     """
     try:
         with pa.OSFile(str(path)) as file:
-            yield verified(file)
+            found = verified(file)
+            _check_columns(found.schema_arrow, path.parent.name)
+            yield found
     except FileNotFoundError:
         raise
     except DAMAGE as error:
-        raise UsageError(f"{path} is damaged and is not read: {' '.join(str(error).split())[:200]}") from error
+        raise Damaged(f"{path} is damaged and is not read: {' '.join(str(error).split())[:200]}") from error
 
 
-def _first_trial(path: pathlib.Path) -> int:
-    """The lowest trial of a file, from its statistics."""
+def _groups(path: pathlib.Path) -> list[tuple[int, pathlib.Path, int]]:
+    """The row groups of a file: (lowest trial, from its statistics; the file; number of the group)."""
     with _opened(path) as file:
         metadata = file.metadata
-    place = metadata.schema.to_arrow_schema().get_field_index("trial")
+        place = file.schema_arrow.get_field_index("trial")
     groups = [metadata.row_group(i).column(place).statistics for i in range(metadata.num_row_groups)]
-    return min((s.min for s in groups if s is not None and s.has_min_max), default=0)
+    return [(s.min if s is not None and s.has_min_max else 0, path, i) for i, s in enumerate(groups)]
+
+
+def _check_columns(schema: pa.Schema, table: str) -> None:
+    """Raise ValueError unless a file of a table has the table's keys, and nothing that was never written."""
+    keys = {"reports": _REPORT_KEYS, "attempts": ATTEMPTS, "stages": STAGES}.get(table, _TRIAL_KEYS)
+    known = {field.name: field.type for field in pa.schema(keys)}
+    if table in _FOLDERS and not {"stage", "number" if table == "stages" else "trial"} <= set(schema.names):
+        raise ValueError(f"it lacks the keys of {table}")
+    if len(set(schema.names)) < len(schema.names):
+        raise ValueError("a column is there twice")
+    for field in schema:
+        if field.type != known.get(field.name, field.type) or (field.name not in known and field.type not in _PLAIN):
+            raise ValueError(f"its column {field.name!r} holds {field.type}")
 
 
 def _row_groups(tables: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:

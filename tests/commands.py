@@ -7,11 +7,10 @@ import sys
 import time
 
 import tomli_w
-from conftest import sweep
+from conftest import FOREIGN, sweep
 
 COMMAND = str(pathlib.Path(sys.executable).with_name("sweeps"))
 TRAINERS = pathlib.Path(__file__).with_name("trainers_paced.py")
-FOREIGN = ("FORCE_COLOR", "NO_COLOR", "COLUMNS", "SWEEPS_OUT", "RAY_ADDRESS")  # a person's own, not the tests'
 STAGES = [{"name": "coarse", "trials": 90, "epochs": 3}, {"name": "fine", "trials": 60, "epochs": 4}]
 
 

@@ -2,10 +2,13 @@
 
 import io
 import pathlib
+import sys
+from types import SimpleNamespace
 
 import hypothesis
 import pytest
 
+from sweeps.cli import main
 from sweeps.launch import check, launch, reference
 from sweeps.progress import open_view
 from sweeps.settings import settings_from
@@ -14,6 +17,7 @@ from sweeps.settings import settings_from
 hypothesis.settings.register_profile("laws", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("laws")
 
+FOREIGN = ("FORCE_COLOR", "NO_COLOR", "COLUMNS", "SWEEPS_OUT", "RAY_ADDRESS")  # a person's own, not the tests'
 TRAINERS = pathlib.Path(__file__).parent / "trainers.py"
 
 
@@ -30,15 +34,16 @@ def sweep(trainer="bowl", *, space=None, stages=None, setup=None, **keys):
     return written | ({} if setup is None else {"setup": f"{TRAINERS}:{setup}"})
 
 
-def run_sweep(written, folder, *, backend="inline", slots=2, address=None):
-    """How a sweep ended, and everything that was said while it ran."""
+def run_sweep(written, folder, *, backend="inline", slots=2, address=None, base=TRAINERS.parent, accept_changes=False):
+    """How a sweep ended, and everything that was said while it ran; files are relative to `base`."""
     written = {**written, "run": {"slots": slots, **written.get("run", {})}}
-    settings = settings_from(written, TRAINERS.parent)
+    settings = settings_from(written, base)
     train = reference(settings.train, settings.folder)
     setup = None if settings.setup is None else reference(settings.setup, settings.folder)
     check(settings, train, setup)
     said = io.StringIO()
-    return launch(settings, train, setup, folder, backend, open_view(said), address), said.getvalue()
+    view = open_view(said)
+    return launch(settings, train, setup, folder, backend, view, address, accept_changes), said.getvalue()
 
 
 def contents(folder, tables=("trials", "reports", "stages")):
@@ -52,6 +57,26 @@ def contents(folder, tables=("trials", "reports", "stages")):
 def folder(tmp_path):
     """The folder of a run that does not exist yet."""
     return tmp_path / "runs" / "x"
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    """The command, called in this process: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+    for name in FOREIGN:
+        monkeypatch.delenv(name, raising=False)
+
+    def calling(*arguments):
+        monkeypatch.setattr(sys, "argv", ["sweeps", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        said = capsys.readouterr()
+        return SimpleNamespace(code=code, out=said.out, err=said.err)
+
+    return calling
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ import ray
 import ray.exceptions
 
 from workers.backend import BackendError
+from workers.checkpoint import Checkpoint
 from workers.complaints import loss_of, one_line, remedy
 from workers.demand import Demand
 from workers.luggage import luggage, portable, project_root
@@ -86,6 +87,7 @@ class Actors:
         self._most = most
         self._grows = slots is None
         root = None if address is None else project_root(folder)
+        self._checkpoints = results / "checkpoints"
         self._home = None if root is None else str(root)
         self._work = work if root is None else portable(work, root)
         _connect(address, root, results, cpus=(slots or 0) * demand.cpus)
@@ -164,9 +166,17 @@ class Actors:
         held = self._slots[slot]
         batches, held.outbox = held.outbox, []
         life, answers = held.life, self._answers
-        future = held.actor.step.remote(batches, held.kill).future()
+        future = held.actor.step.remote(batches, held.kill, self._saved(batches)).future()
         held.asked, held.kill = True, False
         future.add_done_callback(lambda answer: answers.put((slot, life, answer)))
+
+    def _saved(self, batches: list[Batch]) -> dict[int, bytes]:
+        """The checkpoints of trials that are sent out."""
+        if not self._checkpoints.is_dir():
+            return {}
+        trials = [trial for batch in batches for trial in batch.trials.tolist()]
+        packed = {trial: Checkpoint(self._checkpoints, trial).packed()[1] for trial in trials}
+        return {trial: each for trial, each in packed.items() if each is not None}
 
     def _take(self, answer: tuple[int, int, Any], events: list[Event]) -> None:
         """Take in an answer, and ask again while there is something to hear."""
@@ -185,6 +195,9 @@ class Actors:
         for event in told:
             if isinstance(event, Broken):
                 raise BackendError(event.text)
+            if isinstance(event, Results):
+                for trial, packed in event.saved.items():
+                    Checkpoint(self._checkpoints, trial).unpack(packed)
             self._note(held, event)
         # A slot that was let go and is back was never gone for the driver.
         events += [event for event in told if not (isinstance(event, Ready) and held.pending)]
@@ -209,7 +222,7 @@ class Actors:
     def _lose(self, slot: int, error: ray.exceptions.RayActorError, events: list[Event]) -> None:
         """An actor died: tell of its loss if it was up, and start another."""
         held = self._slots[slot]
-        loss = loss_of(str(error), held.host)
+        loss = loss_of(str(error), held.host, preempted=error.preempted)
         if isinstance(error, ray.exceptions.ActorUnavailableError):
             ray.kill(held.actor)  # it may be there still, with answers that nobody will hear
         if held.up or held.pending:

@@ -40,6 +40,8 @@ class ReportColumns:
             if None in column
         }
         metrics = {name: np.array(column, np.float64) for name, column in self._metrics.items()}
+        for values in metrics.values():
+            values[np.isnan(values)] = np.nan  # one of many, that a checkpoint would not tell apart
         return Reports(np.array(self._trial, np.int64), np.array(self._epoch, np.int64), metrics, missing)
 
 

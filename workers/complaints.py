@@ -22,18 +22,19 @@ class Loss:
     user: bool = False
 
 
-def loss_of(text: str, host: str) -> Loss:
+def loss_of(text: str, host: str, *, preempted: bool = False) -> Loss:
     """What the message of an actor's death says.
 
     Args:
         text: Ray's message.
         host: Where the actor was, if that is known.
+        preempted: Its node was taken back by its provider; the message does not say so (Ray 2.60).
     """
     where = re.search(r"\tip: (\S+)", text)
     node = f"node {host or (where[1] if where else '')}".strip()
     if "creation task" in text:
         return Loss(one_line(text, last=True), False, user=True)
-    if "preempt" in text.lower():
+    if preempted:
         return Loss(f"{node} was preempted", True)
     if "node has died" in text or "node was terminated" in text:
         return Loss(f"{node} was lost", True)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from workers.backend import BackendError
+from workers.command import is_command, placed
 from workers.messages import Function, Work
 
 #: Never taken along: what is not code, and what is secret.
@@ -77,6 +78,8 @@ def _renamed(work: Work, rename: Callable[[pathlib.Path], pathlib.Path]) -> Work
     """The work with other names for the files of its functions."""
 
     def moved(function: Function) -> Function:
+        if function.payload is None and is_command(function.source):
+            return replace(function, source=placed(function.source, rename))
         where, _, name = function.source.rpartition(":")
         if function.payload is not None or not where.endswith(".py"):
             return function

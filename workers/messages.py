@@ -19,6 +19,33 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Metrics = Mapping[str, float | None]
 
+_INDEX_BITS = 32
+
+
+def identities(stage: int, indices: Ints) -> Ints:
+    """(n,) trials of one stage as whole numbers: a trial's identity, (stage, index), in one."""
+    return indices | np.int64(stage << _INDEX_BITS)
+
+
+def identity(stage: int, index: int) -> int:
+    """A trial's identity, (stage, index), as one whole number."""
+    return stage << _INDEX_BITS | index
+
+
+def place_of(trial: int) -> tuple[int, int]:
+    """(stage, index) of a trial; (-1, -1) of -1, which is none."""
+    return trial >> _INDEX_BITS, trial & ((1 << _INDEX_BITS) - 1) if trial >= 0 else -1
+
+
+def stages_of(trials: Ints) -> Ints:
+    """(n,) the number of the stage that each trial was born in."""
+    return trials >> _INDEX_BITS
+
+
+def indices_of(trials: Ints) -> Ints:
+    """(n,) the index of each trial in its stage."""
+    return trials & ((1 << _INDEX_BITS) - 1)
+
 
 class Status(IntEnum):
     """How a trial ended; the numbers travel and are stored by name in the `status` column."""
@@ -70,6 +97,10 @@ class Work:
         rules: Asked after each report, in this order.
         timeout_s: Wall-clock seconds that a trial may last; None for no limit.
         threads: BLAS / OpenMP threads of the worker.
+        gpus: How many GPUs a slot has; may be a part of one.
+        sweep: Name of the run.
+        stages: Names of its stages.
+        checkpoints: The folder for the trials' checkpoints; None where there is no place for any.
     """
 
     train: Function
@@ -79,17 +110,22 @@ class Work:
     rules: tuple[Rule, ...]
     timeout_s: float | None
     threads: int
+    gpus: float = 0.0
+    sweep: str = ""
+    stages: tuple[str, ...] = ()
+    checkpoints: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Trials of one stage that travel to a slot together and run there one after the other.
+    """Trials that travel to a slot together and run there one after the other.
 
     Attributes:
         id: Number of the batch, unique in a driver's life: what comes back under another number is refused.
-        trials: (n,) index of each trial in its stage.
+        trials: (n,) identity of each trial.
         seeds: (n,) seed of each trial.
-        epochs: Budget of each trial, in epochs.
+        starts: (n,) epochs that are stored of each trial: 0, but for one that a later stage continues.
+        epochs: (n,) the epoch up to which each is trained.
         columns: One list of n values per parameter; None where the parameter is not active.
         eager: Send every report and print at once. Set for retries, so that what came before a death is known.
     """
@@ -97,7 +133,8 @@ class Batch:
     id: int
     trials: Ints
     seeds: Ints
-    epochs: int
+    starts: Ints
+    epochs: Ints
     columns: tuple[list[Any], ...]
     eager: bool = False
 
@@ -107,7 +144,7 @@ class Reports:
     """Reports as columns; row r is epoch `epoch[r]` of trial `trial[r]`.
 
     Attributes:
-        trial: (n,) trial index.
+        trial: (n,) identity of each report's trial.
         epoch: (n,) epochs, counted from 1.
         metrics: One (n,) column per metric.
         missing: For metrics that some rows lack: (n,) true where there is no value.
@@ -124,7 +161,7 @@ class Ends:
     """Trials that came to an end, as columns.
 
     Attributes:
-        trial: (n,) trial index.
+        trial: (n,) identity of each trial.
         status: (n,) a `Status`.
         started: (n,) seconds since 1970.
         seconds: (n,) duration.
@@ -161,6 +198,7 @@ class Results:
         ends: Trials that ended.
         printed: (trial, text) of what trials printed.
         notes: Remarks on the trainer's reports, each said once per worker.
+        saved: Checkpoints on their way from another machine, packed, by trial.
     """
 
     slot: int
@@ -170,6 +208,7 @@ class Results:
     ends: Ends
     printed: list[tuple[int, str]] = field(default_factory=list)
     notes: tuple[str, ...] = ()
+    saved: Mapping[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import pathlib
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -66,11 +67,12 @@ class Bench:
         self._batch = 0
         self._pid = -1
         began = time.monotonic()
-        self._processes = Processes(work, 1)
+        self._checkpoints = tempfile.TemporaryDirectory(prefix="sweeps-check-", ignore_cleanup_errors=True)
+        self._processes = Processes(replace(work, checkpoints=self._checkpoints.name), 1)
         try:
             self._until_ready()
         except BaseException:
-            self._processes.close()
+            self._close()
             raise
         self.loading_s = time.monotonic() - began
 
@@ -80,7 +82,7 @@ class Bench:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._processes.close()
+        self._close()
 
     def run(
         self,
@@ -101,8 +103,10 @@ class Bench:
             BackendError: The trial took its process along, and no other one could be started.
         """
         self._batch += 1
+        trial = self._batch  # another one each time: none finds the checkpoint of the one before
         columns = tuple([config.get(name)] for name in self._names)
-        self._processes.submit(0, Batch(self._batch, np.array([0]), np.array([seed]), epochs, columns, eager=True))
+        trials, seeds, starts, ends = (np.array([number], np.int64) for number in (trial, seed, 0, epochs))
+        self._processes.submit(0, Batch(self._batch, trials, seeds, starts, ends, columns, eager=True))
         began = time.monotonic()
         reports: list[Metrics] = []
 
@@ -117,7 +121,7 @@ class Bench:
                 if isinstance(event, Results) and event.batch == self._batch:
                     reports += _rows(event.reports)
                     for status, seconds in zip(event.ends.status.tolist(), event.ends.seconds.tolist(), strict=True):
-                        reason, trace = event.ends.reasons.get(0), event.ends.tracebacks.get(0)
+                        reason, trace = event.ends.reasons.get(trial), event.ends.tracebacks.get(trial)
                         return replace(tried(Status(status), reason, trace, self._peak()), seconds=seconds)
             if enough(reports):
                 peak = self._peak()
@@ -127,6 +131,11 @@ class Bench:
                 trace = self._stop().traceback
                 error = f"given up after {self._limit_s:g} s and {len(reports)} of {epochs} epochs"
                 return tried(Status.TIMEOUT, error, trace)
+
+    def _close(self) -> None:
+        """Leave no process and no file behind."""
+        self._processes.close()
+        self._checkpoints.cleanup()
 
     def _stop(self) -> Lost:
         """The last word of the process that ran, when another one has taken its place."""

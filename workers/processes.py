@@ -24,6 +24,7 @@ from typing import IO
 from workers.backend import BackendError
 from workers.beat import Beat
 from workers.channel import Channel
+from workers.gpus import environment, present
 from workers.messages import Batch, Broken, Event, Lost, Ready, Results, Status, Work
 
 GRACE_S = 3.0  #: between being asked to stop and being killed
@@ -35,11 +36,14 @@ NATIVE_LIMIT = 4 << 20  #: bytes that a worker may write past Python before they
 _MARK = "SWEEPS_WORKER"  # environment variable by which all that a worker has started can be found
 _MAX_IDLE_DEATHS = 3  #: deaths of one slot in a row without any result: the installation is broken
 
-# `-P` and the parent's path: the child sees the same modules, wherever it is started.
+# `-P` and the parent's path: the child sees the same modules, wherever it is started; but `workers` is this package,
+# also where the user's folder, first in the path, has one of that name.
 _BOOT = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
-    "from workers.child import main; main(*map(int, sys.argv[2:]))"
+    "import sys, json, types; sys.path[:] = json.loads(sys.argv[1]); "
+    "sys.modules['workers'] = ours = types.ModuleType('workers'); ours.__path__ = [sys.argv[2]]; "
+    "from workers.child import main; main(*map(int, sys.argv[3:]))"
 )
+_HERE = os.path.dirname(os.path.abspath(__file__))
 _THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -78,6 +82,7 @@ class Processes:
             slots: How many processes.
         """
         self._work = work
+        self._devices = present(os.environ) if work.gpus else ()
         self._selector = selectors.DefaultSelector()
         self._idle_deaths = dict.fromkeys(range(slots), 0)
         self._workers: dict[int, _Worker] = {}
@@ -129,15 +134,20 @@ class Processes:
         ours, theirs = socket.socketpair()
         beat, native = Beat(), tempfile.TemporaryFile()  # noqa: SIM115 - lives with the worker
         mark = uuid.uuid4().hex
-        arguments = [json.dumps(sys.path), str(slot), str(theirs.fileno()), str(beat.fileno()), str(os.getpid())]
+        numbers = (slot, theirs.fileno(), beat.fileno(), os.getpid())
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _BOOT, *arguments],
+            [sys.executable, "-P", "-c", _BOOT, json.dumps(sys.path), _HERE, *map(str, numbers)],
             stdin=subprocess.DEVNULL,
             stdout=native,
             stderr=native,
             pass_fds=(theirs.fileno(), beat.fileno()),
             start_new_session=True,  # its own group: Ctrl-C is the driver's to hear, and a kill is whole
-            env={**os.environ, **dict.fromkeys(_THREADS, str(self._work.threads)), _MARK: mark},
+            env={
+                **os.environ,
+                **dict.fromkeys(_THREADS, str(self._work.threads)),
+                **environment(slot, self._devices, self._work.gpus, os.environ),
+                _MARK: mark,
+            },
         )
         theirs.close()
         worker = _Worker(slot, process, mark, Channel(ours), beat, native)

@@ -8,22 +8,38 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from workers.checkpoint import Checkpoint, Saved
 from workers.columns import EndColumns, ReportColumns
 from workers.console import Console
-from workers.messages import Batch, Metrics, Results, Status, Work
+from workers.context import Context
+from workers.messages import Batch, Metrics, Results, Status, Work, place_of
 from workers.training import bind, load, reports_of, users_traceback
 
 FLUSH_S = 0.25  #: reports wait no longer than this in a worker before they are sent
 KEYS = ("stage", "trial", "epoch")  #: columns of the reports table that no metric can be called
 
 Outcome = tuple[Status, str | None, str | None]  # status, reason, traceback
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One trial of a batch."""
+
+    trial: int
+    seed: int
+    start: int
+    epochs: int
+    config: Mapping[str, Any]
+    flush_s: float
 
 
 class Stopped(Exception):
@@ -88,13 +104,14 @@ class Runner:
         flush_s = 0.0 if batch.eager else FLUSH_S
         names = self.work.parameters
         rows = zip(*batch.columns, strict=True) if names else iter([()] * len(batch.trials))
-        for trial, seed, row in zip(batch.trials.tolist(), batch.seeds.tolist(), rows, strict=True):
+        numbers = (column.tolist() for column in (batch.trials, batch.seeds, batch.starts, batch.epochs))
+        for trial, seed, start, epochs, row in zip(*numbers, rows, strict=True):
             config = {name: value for name, value in zip(names, row, strict=True) if value is not None}
             started, clock = time.time(), time.perf_counter()
             self._began(trial)
             if self._console is not None:
                 self._console.begin(trial)
-            status, reason, trace = self._trial(trial, seed, config, batch.epochs, flush_s)
+            status, reason, trace = self._trial(_Task(trial, seed, start, epochs, config, flush_s))
             self._began(-1)
             self._ends.add(trial, status, started, time.perf_counter() - clock, reason, trace)
             if self._due(flush_s):
@@ -116,16 +133,20 @@ class Runner:
     def _due(self, flush_s: float) -> bool:
         return time.monotonic() - self._sent_at >= flush_s
 
-    def _trial(self, trial: int, seed: int, config: dict[str, Any], epochs: int, flush_s: float) -> Outcome:
+    def _trial(self, task: _Task) -> Outcome:
         """How one trial ended. Whatever the trainer raises costs this trial and no other."""
         try:
             # A trainer that draws from the global generators must not depend on which trials ran here before it.
-            random.seed(seed)
-            np.random.seed(seed)
-            answer = self._train(**self._arguments(config, seed, epochs))
+            random.seed(task.seed)
+            np.random.seed(task.seed)
+            checkpoint = self._checkpoint(task)
+            saved = Saved() if checkpoint is None else checkpoint.restore()
+            if saved.epoch >= task.epochs:  # its worker died between the last commit and the word of it
+                return self._repeat(task, saved)
+            answer = self._train(**self._arguments(task, checkpoint))
             reports = reports_of(answer)
             with contextlib.closing(answer) if hasattr(answer, "close") else contextlib.nullcontext():
-                return self._pull(trial, reports, epochs, flush_s)
+                return self._pull(task, reports, saved, checkpoint)
         except (Stopped, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a trainer raises
@@ -134,42 +155,76 @@ class Runner:
             with contextlib.suppress(OSError):
                 os.chdir(self._home)  # the next trial, and whoever is in this process with it, are where they were
 
-    def _pull(self, trial: int, reports: Iterator[Any], epochs: int, flush_s: float) -> Outcome:
+    def _checkpoint(self, task: _Task) -> Checkpoint | None:
+        """The place of the trial's checkpoint, if the trainer takes one."""
+        if not self._binding.checkpoint or self.work.checkpoints is None:
+            return None
+        return Checkpoint(pathlib.Path(self.work.checkpoints), task.trial)
+
+    def _repeat(self, task: _Task, saved: Saved) -> Outcome:
+        """Report what a checkpoint carries and the driver has not stored."""
+        for epoch, metrics in enumerate(saved.reports[: task.epochs], 1):
+            if epoch > task.start:
+                self._reports.add(task.trial, epoch, metrics)
+        return Status.COMPLETED, None, None
+
+    def _pull(self, task: _Task, reports: Iterator[Any], saved: Saved, checkpoint: Checkpoint | None) -> Outcome:
         """Ask for one epoch after the other until the budget is used, a rule stops it, or the trainer ends."""
         rules, timeout_s = self.work.rules, self.work.timeout_s
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        history: list[Metrics] = []
-        for epoch, item in enumerate(reports, 1):
+        self._repeat(task, saved)
+        history = list(saved.reports)
+        for epoch, item in enumerate(reports, saved.epoch + 1):
             metrics = self._metrics(item)
             history.append(metrics)
-            self._reports.add(trial, epoch, metrics)
+            if epoch > task.start:  # trained again up to there, where the trainer has no checkpoint
+                self._reports.add(task.trial, epoch, metrics)
             for rule in rules:
                 reason = rule.judge(history)
                 if reason is not None:
                     return Status.STOPPED, reason, None
-            if epoch >= epochs:
+            if checkpoint is not None:
+                self._commit(checkpoint, epoch, history)
+            if epoch >= task.epochs:
                 return Status.COMPLETED, None, None
             if deadline is not None and time.monotonic() > deadline:
                 return Status.TIMEOUT, f"ran longer than {timeout_s:g} s", None
             if self._stopping():
                 raise Stopped
-            if self._due(flush_s):
+            if self._due(task.flush_s):
                 self.flush()
         if not history:
             return Status.FAILED, "the trainer reported nothing: it must yield or return metrics", None
         return Status.COMPLETED, None, None
 
-    def _arguments(self, config: dict[str, Any], seed: int, epochs: int) -> dict[str, Any]:
+    def _commit(self, checkpoint: Checkpoint, epoch: int, history: list[Metrics]) -> None:
+        """Keep what the trainer has written; a trial whose checkpoint cannot be kept goes on without."""
+        try:
+            checkpoint.commit(epoch, history)
+        except OSError as error:
+            self._note(f"a checkpoint was not kept: {error.strerror or _one_line(error)}")
+
+    def _arguments(self, task: _Task, checkpoint: Checkpoint | None) -> dict[str, Any]:
         """The keyword arguments of one trial's call."""
         how = self._binding
-        arguments: dict[str, Any] = {"config": config} if how.as_dict else config
+        arguments: dict[str, Any] = {"config": task.config} if how.as_dict else dict(task.config)
         if how.epochs:
-            arguments["epochs"] = epochs
+            arguments["epochs"] = task.epochs
         if how.seed:
-            arguments["seed"] = seed
+            arguments["seed"] = task.seed
         if how.data:
             arguments["data"] = self._data
+        if checkpoint is not None:
+            arguments["checkpoint"] = checkpoint.work
+        if how.context:
+            arguments["context"] = self._context(task)
         return arguments
+
+    def _context(self, task: _Task) -> Context:
+        """What the trainer may know of its trial."""
+        stage, index = place_of(task.trial)
+        name = self.work.stages[stage] if stage < len(self.work.stages) else str(stage)
+        return Context(self.work.sweep, name, index, task.seed, task.start, task.epochs)
 
     def _metrics(self, item: Any) -> Metrics:
         """A report as a fresh dict of floats.

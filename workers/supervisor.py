@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from workers.backend import BackendError
+from workers.checkpoint import Checkpoint
 from workers.luggage import unpacked
 from workers.messages import Batch, Broken, Event, Lost, Remark, Results, Work
 from workers.processes import Processes
 
 PATIENCE_S = 1.0  #: an answer comes after this at the latest, also when there is nothing to tell
+SHIP_S = 10.0  #: a running trial's checkpoint travels this often: what a lost node loses of its training
 _NAMED = 5  #: files that are named in a remark
 
 
@@ -40,18 +44,23 @@ class Supervisor:
         self._known = self._written()
         if self._folder is not None:
             work = unpacked(work, self._folder)
-        self._processes = Processes(work, 1)
+        self._checkpoints = pathlib.Path(tempfile.mkdtemp(prefix="sweeps-checkpoints-"))
+        self._shipped: dict[int, tuple[int, float]] = {}  # epoch of the last checkpoint that was sent, and when
+        self._processes = Processes(replace(work, checkpoints=str(self._checkpoints)), 1)
 
-    def step(self, batches: Sequence[Batch], kill: bool) -> list[Event | Broken]:
+    def step(self, batches: Sequence[Batch], kill: bool, saved: Mapping[int, bytes]) -> list[Event | Broken]:
         """What has happened, after taking batches in; waits until a trial ends, and `PATIENCE_S` for less than that.
 
         Args:
             batches: New batches.
             kill: Stop what runs.
+            saved: Checkpoints of trials in the batches, packed.
         """
         deadline = time.monotonic() + PATIENCE_S
         events: list[Event | Broken] = []
         try:
+            for trial, packed in saved.items():
+                Checkpoint(self._checkpoints, trial).unpack(packed)
             for batch in batches:
                 self._processes.submit(0, batch)
             if kill:
@@ -66,8 +75,9 @@ class Supervisor:
         return [self._told(event, notes) for event in events if not isinstance(event, Broken)]
 
     def close(self) -> None:
-        """Leave no process behind."""
+        """Leave no process and no file behind."""
         self._processes.close()
+        shutil.rmtree(self._checkpoints, ignore_errors=True)
 
     def _told(self, event: Event, notes: tuple[str, ...]) -> Event:
         """An event as the driver is to hear it: with this slot's number, and the user's own names of files."""
@@ -80,8 +90,28 @@ class Supervisor:
             reasons = {trial: self._at_home(text) for trial, text in event.ends.reasons.items()}
             traces = {trial: self._at_home(text) for trial, text in event.ends.tracebacks.items()}
             ends = replace(event.ends, reasons=reasons, tracebacks=traces)
-            return replace(event, slot=self._slot, ends=ends, notes=event.notes + notes)
+            return replace(event, slot=self._slot, ends=ends, notes=event.notes + notes, saved=self._saved(event))
         return replace(event, slot=self._slot)
+
+    def _saved(self, event: Results) -> dict[int, bytes]:
+        """The checkpoints that are to travel: of trials that ended, and now and then of one that runs."""
+        if not any(self._checkpoints.iterdir()):
+            return {}
+        saved, now = {}, time.monotonic()
+        ended = set(event.ends.trial.tolist())
+        for trial in ended | set(event.reports.trial[-1:].tolist()):
+            epoch, sent_s = self._shipped.setdefault(trial, (0, now))
+            if trial not in ended and now - sent_s < SHIP_S:
+                continue
+            checkpoint = Checkpoint(self._checkpoints, trial)
+            newest, packed = checkpoint.packed(after=epoch)
+            if packed is not None:
+                saved[trial] = packed
+            self._shipped[trial] = (newest, now)
+            if trial in ended:  # the driver has it now
+                checkpoint.drop()
+                del self._shipped[trial]
+        return saved
 
     def _at_home(self, text: str) -> str:
         """A text in which files have the names that they have on the driver's machine."""

@@ -20,9 +20,11 @@ from typing import Any
 
 import cloudpickle
 
+from workers.command import CommandError, is_command
 from workers.messages import Function
+from workers.script import Script, ScriptFailed
 
-INJECTED = ("epochs", "seed", "data")
+INJECTED = ("epochs", "seed", "data", "checkpoint", "context")
 _PLUMBING = ("workers.", "sweeps.", "importlib")
 
 
@@ -39,12 +41,16 @@ class Binding:
         epochs: The trainer takes its budget by name.
         seed: The trainer takes its seed by name.
         data: The trainer takes the result of `setup` by name.
+        checkpoint: The trainer takes the folder of its checkpoint by name.
+        context: The trainer takes what is known of its trial by name.
     """
 
     as_dict: bool
     epochs: bool
     seed: bool
     data: bool
+    checkpoint: bool = False
+    context: bool = False
 
 
 def load(function: Function) -> Callable[..., Any]:
@@ -55,6 +61,11 @@ def load(function: Function) -> Callable[..., Any]:
     """
     if function.payload is not None:
         return cloudpickle.loads(function.payload)  # type: ignore[no-any-return]
+    if is_command(function.source):
+        try:
+            return Script(function.source)
+        except CommandError as error:
+            raise TrainerError(str(error)) from error
     where, _, name = function.source.rpartition(":")
     if not where or not name:
         raise TrainerError(f'{function.source!r} names no function: write "train.py:train" or "package.module:train"')
@@ -97,13 +108,23 @@ def bind(train: Callable[..., Any], parameters: Sequence[str], optional: Sequenc
     as_dict = "config" in named and not any(name in named for name in parameters)
     if not as_dict:
         _check_names(what, named, takes_any, parameters, optional)
+    # A default other than None says that the name means something else here: the length of a context, a file.
+    free = {n for n, p in named.items() if n not in parameters and (p.default is None or p.default is p.empty)}
     for name, parameter in named.items():
         given = name in parameters or name in ("epochs", "seed") or (name == "data" and has_data)
+        given = given or name in free & {"checkpoint", "context"}
         if as_dict and name == "config":
             given = True
         if not given and parameter.default is parameter.empty:
             raise TrainerError(f"{what} needs {name!r}, {_remedy(name, parameters)}")
-    return Binding(as_dict, "epochs" in named, "seed" in named, "data" in named and has_data)
+    return Binding(
+        as_dict,
+        "epochs" in named,
+        "seed" in named,
+        "data" in named and has_data,
+        "checkpoint" in free,
+        "context" in free,
+    )
 
 
 def reports_of(answer: Any) -> Iterator[Any]:
@@ -118,8 +139,8 @@ def users_traceback(error: BaseException) -> str:
     frame = error.__traceback__
     while frame is not None and str(frame.tb_frame.f_globals.get("__name__")).startswith(_PLUMBING):
         frame = frame.tb_next
-    # Where all frames are ours there is no user's program to show; a syntax error tells its place itself.
-    if frame is None and not isinstance(error, SyntaxError):
+    # Where all frames are ours there is no user's program to show; a syntax error tells its place itself, a script its own.
+    if frame is None and not isinstance(error, SyntaxError | ScriptFailed):
         frame = error.__traceback__
     return "".join(traceback.format_exception(type(error), error, frame))
 
@@ -152,8 +173,6 @@ def _remedy(name: str, parameters: Sequence[str]) -> str:
     """What to do about a parameter of the trainer that nothing gives."""
     if name == "data":
         return 'which `setup` gives: add setup = "file.py:function"'
-    if name == "checkpoint":
-        return "but checkpoints are not available in this version: give it a default"
     return f"which the space does not give: add it to [space] or give it a default{did_you_mean(name, parameters)}"
 
 

@@ -99,10 +99,22 @@ def test_a_loss_that_waits_and_then_falls_points_to_the_initialisation():
     assert "flat then drop" in said(curve(loss=waits))
 
 
-def test_a_bouncing_loss_far_above_the_others_is_a_high_plateau():
-    bouncing = curve(loss=np.r_[2.3, 1.2 + JITTER[1:]], val=np.full(EPOCHS, 0.4))
-    assert "high plateau" in said(bouncing, *[curve()] * 5)
+def test_a_loss_that_bounces_under_large_updates_is_a_high_plateau_where_others_do_better():
+    large = {"update_ratio": np.full(EPOCHS, 0.05)}
+    bouncing = curve(loss=np.r_[2.3, 1.2 + JITTER[1:]], val=np.full(EPOCHS, 0.4)) | large
+    assert "high plateau" in said(bouncing, *[curve() | large] * 5)
     assert "high plateau" not in said(bouncing, *[bouncing] * 5)
+
+
+def test_a_loss_that_was_thrown_up_by_its_first_steps_is_a_high_plateau_without_any_update_ratio():
+    thrown = curve(loss=np.r_[9.0, 1.3 - 0.1 * TIME[1:]], val=np.full(EPOCHS, 0.4))
+    assert "high plateau" in said(thrown, *[curve()] * 5)
+    assert "high plateau" not in said(thrown, *[curve(val=0.4 * CLIMB)] * 5)
+
+
+def test_a_trial_alone_is_not_said_to_do_worse_than_others():
+    thrown = curve(loss=np.r_[9.0, 1.3 - 0.1 * TIME[1:]], val=np.full(EPOCHS, 0.4))
+    assert "high plateau" not in said(thrown, curve())
 
 
 def test_a_network_that_died_of_its_first_steps_is_a_high_plateau():

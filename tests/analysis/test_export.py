@@ -2,7 +2,6 @@
 
 import math
 import pathlib
-import struct
 import subprocess
 import sys
 
@@ -10,6 +9,7 @@ import pandas as pd
 import pytest
 from commands import finished
 from conftest import run_sweep, sweep
+from wandb_files import logged
 
 import analysis
 from analysis import command
@@ -130,22 +130,6 @@ def test_wandb_takes_every_offline_run_with_its_curve(run, told, tmp_path):
         [wandb, "sync", "--dry-run", *folders], capture_output=True, text=True, timeout=60, cwd=tmp_path
     )
     assert all(f"run-mine-{name}.wandb" in dry.stdout + dry.stderr for name in told)
-
-
-def logged(path):
-    """The records of a W&B file: chunks of at most a block, as in LevelDB's log, after a header of seven bytes."""
-    data, place, record = path.read_bytes(), 7, b""
-    while place + 7 <= len(data):
-        left = 32768 - place % 32768
-        if left < 7:
-            place += left
-            continue
-        length, kind = struct.unpack_from("<HB", data, place + 4)
-        record += data[place + 7 : place + 7 + length]
-        place += 7 + length
-        if kind in (1, 4):  # the whole record, or the last part of one
-            yield record
-            record = b""
 
 
 @pytest.fixture(scope="module")

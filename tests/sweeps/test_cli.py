@@ -3,38 +3,15 @@
 import json
 import pathlib
 import re
-import sys
-from types import SimpleNamespace
 
 import pytest
-from commands import FOREIGN, finished, paced, started, sweep_file
+from commands import finished, paced, started, sweep_file
 from conftest import run_sweep, sweep
 
-from sweeps.cli import main
 from sweeps.summary import Ranked
 
 SMALL = [{"name": "coarse", "trials": 12, "epochs": 2}, {"name": "fine", "trials": 6, "epochs": 3}]
 RAISING = paced("raising", stages=[{"name": "one", "trials": 20, "epochs": 2}])
-
-
-@pytest.fixture
-def call(monkeypatch, capsys, tmp_path):
-    """The command, called in this process: exit code, standard output, standard error."""
-    monkeypatch.chdir(tmp_path)
-    for name in FOREIGN:
-        monkeypatch.delenv(name, raising=False)
-
-    def calling(*arguments):
-        monkeypatch.setattr(sys, "argv", ["sweeps", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        said = capsys.readouterr()
-        return SimpleNamespace(code=code, out=said.out, err=said.err)
-
-    return calling
 
 
 @pytest.fixture

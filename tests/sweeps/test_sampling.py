@@ -9,9 +9,10 @@ from declarations import spaces
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from sweeps import sampling
 from sweeps.declaration import space_from
 from sweeps.errors import UsageError
-from sweeps.sampling import METHODS, draw, grid_size
+from sweeps.sampling import METHODS, grid_size
 from sweeps.space import Range
 
 WRITTEN = {
@@ -24,6 +25,12 @@ WRITTEN = {
 }
 SPACE = space_from(WRITTEN)
 UNIT = space_from({"x": {"uniform": [0, 1]}})
+
+
+def draw(*arguments):
+    """The columns as lists, and the seeds."""
+    columns, seeds = sampling.draw(*arguments)
+    return {name: list(column) for name, column in columns.items()}, seeds
 
 
 def configs(space, method="random", seed=0, stage=0, count=40, include=()):
@@ -228,6 +235,12 @@ def test_an_included_value_switches_others_on_and_off(method):
     assert all(0.8 <= config["beta"] <= 0.99 and config["nesterov"] is None for config in adam)
     assert len({config["beta"] for config in momentum + adam}) == 40
     assert len({config["nesterov"] for config in momentum}) == 2
+
+
+def test_numbers_are_kept_as_eight_bytes_each_and_come_out_as_pythons_own():
+    columns, _ = sampling.draw(SPACE, "random", 0, 0, 1000)
+    assert {memoryview(columns[name]).nbytes for name in ("lr", "hidden")} == {8000}
+    assert {name: type(columns[name][0]) for name in ("lr", "hidden")} == {"lr": float, "hidden": int}
 
 
 def test_including_a_config_leaves_the_seeds_alone():

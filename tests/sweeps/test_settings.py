@@ -130,7 +130,7 @@ def test_a_missing_key_is_named_with_an_example(path, words):
         ("stage", [[1]], "[[stage]] number 1 must be a table, found list"),
         ("stage.name", "../up", "stage name '../up': letters, digits, '_' and '-' only, since files are called so"),
         ("stage.name", "-a", "stage name '-a'"),
-        ("stage.name", "a\n", "stage name 'a\\n'"),
+        ("stage.name", "a\n", "name has characters in it that cannot be seen: 'a\\n'"),
         ("stage.name", "a" * 65, "letters, digits"),
         ("stage.name", 1, "[[stage]] number 1: name must be a text, found 1"),
         ("stage.trials", 0, f"stage 'coarse': trials must be from 1 to {MAX_TRIALS}, found 0"),

@@ -261,9 +261,10 @@ def test_a_file_that_was_cut_is_refused(run, table, share):
 
 
 @pytest.mark.parametrize("table", ["trials", "reports", "attempts"])
-def test_a_run_with_a_damaged_part_is_refused_as_often_as_it_is_opened(folder, table):
+def test_a_run_with_a_damaged_part_before_the_last_is_refused_as_often_as_it_is_opened(folder, table):
     store = Store(folder, SPACE)
     store.append(0, "coarse", *rows([0, 1]))
+    store.append(0, "coarse", *rows([2, 3]))
     store.close()
     path = folder / table / "000-coarse.part-00000.parquet"
     path.write_bytes(path.read_bytes()[:-20])

@@ -99,7 +99,7 @@ def work(trainer="act", *, setup=None, parameters=("deed",), rules=(), timeout_s
 def batch(*columns, number=0, first=0, epochs=3, eager=False):
     """A batch of one trial for each row of the columns."""
     trials = np.arange(first, first + len(columns[0]))
-    return Batch(number, trials, trials + 1000, epochs, columns, eager)
+    return Batch(number, trials, trials + 1000, trials * 0, trials * 0 + epochs, columns, eager)
 
 
 def listen(backend, enough):

@@ -35,7 +35,7 @@ def open_runner(train, *, setup=None, parameters=("x",), rules=(), timeout_s=Non
 
 def batch(*columns, seeds=None, epochs=3, eager=False):
     trials = np.arange(len(columns[0]))
-    return Batch(7, trials, trials if seeds is None else np.array(seeds), epochs, columns, eager)
+    return Batch(7, trials, trials if seeds is None else np.array(seeds), trials * 0, trials * 0 + epochs, columns, eager)
 
 
 def run(train, xs=(1.0,), *, epochs=3, seeds=None, eager=False, **how):
@@ -384,7 +384,7 @@ def test_a_trial_gets_its_config_and_what_else_it_names():
 
 def test_a_space_may_be_empty():
     opened, sent = open_runner(lambda seed: seed, parameters=())
-    opened.run(Batch(1, np.arange(3), np.arange(3), 1, ()))
+    opened.run(Batch(1, np.arange(3), np.arange(3), np.zeros(3, int), np.ones(3, int), ()))
     assert metrics(only(sent)) == [{"score": 0.0}, {"score": 1.0}, {"score": 2.0}]
 
 

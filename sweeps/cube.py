@@ -1,0 +1,76 @@
+"""Configs as points: positions in the unit cube, how to move there, and the coordinates that distances are taken in."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sweeps.space import Choice, Columns, Floats, Space
+from workers.messages import Ints
+
+_SWITCH = 0.15  #: probability that a step takes another choice
+_END = 1 - 1e-12  #: positions lie below 1
+
+
+def positions(space: Space, columns: Columns) -> Floats:
+    """(n, d) position of each searched parameter; the middle where it is not active.
+
+    Positions outside of [0, 1], of configs from before a range was cut, stay what they are.
+    """
+    encoded = space.encode(columns)
+    found = np.stack([encoded[name] for name in space.searched], axis=1)
+    return np.where(np.isnan(found), 0.5, found)
+
+
+def configs(space: Space, at: Floats) -> Columns:
+    """The configs at positions (n, d)."""
+    return space.decode({name: at[:, j] for j, name in enumerate(space.searched)}, len(at))
+
+
+def snapped(space: Space, at: Floats) -> Floats:
+    """(n, d) the positions that the configs at positions really have: of whole numbers, of choices, of what is off."""
+    return positions(space, configs(space, at))
+
+
+def even(space: Space, count: int, rng: np.random.Generator) -> Floats:
+    """(count, d) positions that cover the cube evenly: a lattice along powers of a golden ratio, shifted at random.
+
+    https://extremelearning.com.au/unreasonable-effectiveness-of-quasirandom-sequences (Roberts 2018); the shift is
+    Cranley and Patterson's (1976).
+    """
+    d = len(space.searched)
+    root = 2.0
+    for _ in range(40):  # the root of x^(d + 1) = x + 1
+        root = (1 + root) ** (1 / (d + 1))
+    steps = np.arange(1, count + 1)[:, None] * root ** -np.arange(1.0, d + 1)
+    return np.minimum((rng.random(d) + steps) % 1.0, _END)
+
+
+def shaken(space: Space, at: Floats, width: Floats | float, rng: np.random.Generator) -> Floats:
+    """(n, d) positions a normal step of a width away from those given, turned back at the ends of the cube."""
+    moved = np.abs(at + rng.normal(size=at.shape) * width)
+    moved = np.clip(np.where(moved > 1, 2 - moved, moved), 0, _END)
+    for j, name in enumerate(space.searched):
+        if isinstance(space.parameters[name], Choice):
+            moved[:, j] = np.where(rng.random(len(at)) < _SWITCH, rng.random(len(at)), at[:, j])
+    return moved
+
+
+def features(space: Space, at: Floats) -> Floats:
+    """(n, p) coordinates in which distance means difference: one for a range, one per value of a choice."""
+    parts = []
+    for j, name in enumerate(space.searched):
+        parameter = space.parameters[name]
+        if isinstance(parameter, Choice):
+            edges = np.cumsum(parameter.weights) / sum(parameter.weights)
+            place = np.searchsorted(edges, at[:, j], side="right").clip(0, len(edges) - 1)
+            parts.append(np.eye(len(edges))[place] / 2)
+        else:
+            parts.append(at[:, [j]])
+    return np.concatenate(parts, axis=1)
+
+
+def owners(space: Space) -> Ints:
+    """(p,) the number of the searched parameter that each coordinate belongs to."""
+    parameters = [space.parameters[name] for name in space.searched]
+    sizes = [len(p.values) if isinstance(p, Choice) else 1 for p in parameters]
+    return np.repeat(np.arange(len(sizes)), sizes)

@@ -1,0 +1,91 @@
+"""What a search does with its budget, laid out before it starts: rungs, stages, trials.
+
+A trial climbs a ladder of rungs: it is looked at after a few epochs, and the best third of all that were looked at
+there go on to the next rung (successive halving; Jamieson and Talwalkar 2016). The first rung is where the budget puts it:
+about so many trials are tried whatever the budget, and a larger one looks at each for longer.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+ETA = 3  #: one of so many goes on from a rung
+TRIALS_PER_PARAMETER = 25  #: what the budget should pay for
+_LAST_STEP = 1.5  #: the last rung below the top leaves at least half of its own epochs to do
+_COARSE = 0.25  #: share of the trials that start before anything is known
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The layout of a search.
+
+    Attributes:
+        budget: Epochs to spend, all trials together.
+        rungs: Epochs after which a trial is looked at, ascending; the last is a full training.
+        coarse: Trials of the first stage.
+        batch: Trials of every later stage.
+        trials: Trials that the budget should pay for; dead ones make room for more.
+        workers: Virtual workers: a decision waits for no more jobs than these have begun.
+    """
+
+    budget: int
+    rungs: tuple[int, ...]
+    coarse: int
+    batch: int
+    trials: int
+    workers: int
+
+    @property
+    def stages(self) -> int:
+        """How many stages start so many trials."""
+        return 1 + math.ceil(max(self.trials - self.coarse, 0) / self.batch)
+
+
+def plan(trainings: float, epochs: int, parameters: int, workers: int = 8, stages: int = 16, per: int = 0) -> Plan:
+    """The layout for a budget.
+
+    Args:
+        trainings: The budget, in full trainings.
+        epochs: Epochs of a full training.
+        parameters: How many parameters are searched.
+        workers: Virtual workers.
+    """
+    budget = max(round(trainings * epochs), epochs)
+    wanted = (per or TRIALS_PER_PARAMETER) * max(parameters, 1)
+    rungs = _rungs(budget / wanted, epochs)
+    trials = max(int(budget / cost(rungs)), 1)
+    coarse = max(min(round(_COARSE * trials), trials), 1)
+    batch = max(round((trials - coarse) / (stages - 1)), 1)
+    return Plan(budget, rungs, coarse, batch, trials, workers)
+
+
+def stage_name(number: int) -> str:
+    """What the stages of a search are called: s00, s01, ..."""
+    return f"s{number:02}"
+
+
+def cost(rungs: tuple[int, ...]) -> float:
+    """Epochs that a trial costs on average, where one of `ETA` goes on from each rung."""
+    steps = [rungs[0], *(after - before for before, after in pairwise(rungs))]
+    return sum(step / ETA**k for k, step in enumerate(steps))
+
+
+def _rungs(wanted: float, epochs: int) -> tuple[int, ...]:
+    """The ladder whose cost is nearest below the wanted one; from one epoch where none is cheap enough."""
+    found = _climb(1, epochs)
+    for first in range(1, epochs + 1):
+        rungs = _climb(first, epochs)
+        if cost(rungs) > wanted:
+            break
+        found = rungs
+    return found
+
+
+def _climb(first: int, epochs: int) -> tuple[int, ...]:
+    """first, 3 first, 9 first, ... and the full training."""
+    rungs = [first]
+    while rungs[-1] * ETA * _LAST_STEP <= epochs:
+        rungs.append(rungs[-1] * ETA)
+    return (*rungs, epochs) if rungs[-1] < epochs else tuple(rungs)

@@ -1,0 +1,228 @@
+"""Who trains next, and for how long: the decisions of a search, without I/O and without a real clock.
+
+They are taken on a clock of their own, with a fixed number of virtual workers on which a job lasts as many ticks as it
+has epochs. A decision sees the jobs that ended before it on that clock and nothing else, so that it is the same for
+any number of real slots and in whatever order results come in; and nothing waits for the slowest trial of a stage.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+
+from sweeps.ladder import ETA, Plan
+from sweeps.proposal import Results, propose, ranking
+from sweeps.regions import Region
+from sweeps.sampling import seeds
+from sweeps.space import Columns, Floats, Space
+from workers.messages import Ints
+
+BITS = 32  #: of a trial's id that hold its index within its stage
+PROMO = 1
+FINISH = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A piece of a trial's training.
+
+    Attributes:
+        id: The trial: (stage of birth << BITS) | index there.
+        start: Epochs that it has behind it.
+        epochs: Epochs that it will have behind it.
+        stage: The stage under which the piece is booked.
+    """
+
+    id: int
+    start: int
+    epochs: int
+    stage: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A stage that was decided.
+
+    Attributes:
+        number: From 0.
+        name: "s00", "s01", ...
+        region: Where most of its trials come from, and why.
+        columns: Their configs.
+        seeds: (n,) their seeds.
+    """
+
+    number: int
+    name: str
+    region: Region
+    columns: Columns
+    seeds: Ints
+
+
+class Search:
+    """The state of a search; `due` and `tell` alone move it on.
+
+    Attributes:
+        stages: The stages that were decided so far.
+        done: Nothing is left to do.
+    """
+
+    def __init__(self, space: Space, plan: Plan, seed: int) -> None:
+        """Begin.
+
+        Args:
+            space: What is searched.
+            plan: How the budget is laid out.
+            seed: Seed of the sweep.
+        """
+        self.stages: list[Planned] = []
+        self.done = False
+        self._plan, self._seed = plan, seed
+        self._domain = Region(space)
+        # One row per trial, in the order of their ids.
+        self._ids: list[int] = []
+        self._columns: Columns = {name: [] for name in space.names}
+        self._values = np.empty((0, len(plan.rungs)))  # as of `Results`
+        self._aims = np.empty(0, np.int64)  # epochs that it has or is on its way to
+        self._idle = np.empty(0, np.bool_)  # it waits to go on, and can
+        self._expected = np.empty(0)  # as of `Proposal`: of the trials that the newest stage was laid out on
+        self._fresh: list[int] = []  # rows of the newest stage that have not begun, the next one last
+        self._rows: dict[int, int] = {}
+        # The clock.
+        self._now = self._begun = self._spent = 0
+        self._running: list[tuple[int, int, Job]] = []  # (end, number, job)
+        self._told: dict[int, tuple[Floats, bool]] = {}
+        self._due: list[Job] = []
+
+    def due(self) -> list[Job]:
+        """Jobs that were decided since the last call, in the order in which they should start.
+
+        None: more must be told first, or the search is `done`.
+        """
+        while not self.done:
+            while len(self._running) < self._plan.workers and (job := self._next()) is not None:
+                self._begin(job)
+            if not self._running:
+                self.done = True
+            elif not self._end():
+                break
+        due, self._due = self._due, []
+        return due
+
+    def tell(self, id: int, curve: Floats, over: bool) -> None:
+        """Say how a job ended.
+
+        Args:
+            id: Its trial.
+            curve: Scores of the trial's epochs from the first on, lower is better, infinite where there was none. Of a
+                trial that a rule stopped or that failed the last one is infinite. Epochs past the job's own, known
+                from an earlier run, are not looked at before their time.
+            over: The trial cannot go on from the last of these epochs.
+        """
+        self._told[id] = (curve, over)
+
+    def _begin(self, job: Job) -> None:
+        """Start a job on a free virtual worker."""
+        row = self._rows[job.id]
+        self._aims[row], self._idle[row] = job.epochs, False
+        self._spent += job.epochs - job.start
+        heapq.heappush(self._running, (self._now + job.epochs - job.start, self._begun, job))
+        self._begun += 1
+        self._due.append(job)
+
+    def _end(self) -> bool:
+        """Take in the job that ends next on the virtual clock; False if that was not told yet.
+
+        One by one, also of those that end at the same tick, so that a free worker waits for no other job than its own.
+        """
+        end, _, job = self._running[0]
+        if job.id not in self._told:
+            return False
+        heapq.heappop(self._running)
+        self._now = end
+        curve, over = self._told.pop(job.id)
+        row, rungs = self._rows[job.id], self._plan.rungs
+        trained = min(len(curve), job.epochs)
+        self._spent -= job.epochs - max(trained, job.start)
+        for k, rung in enumerate(rungs):
+            if job.start < rung <= trained:
+                self._values[row, k] = curve[rung - 1]
+        if trained < job.epochs:  # it counts as what it would have been at the next rung
+            self._values[row, int(np.searchsorted(rungs, trained, "right"))] = curve[-1] if trained else np.inf
+        ended = trained < job.epochs or (over and len(curve) == job.epochs) or job.epochs == rungs[-1]
+        self._idle[row] = not ended and bool(np.isfinite(curve[job.epochs - 1]))
+        return True
+
+    def _next(self) -> Job | None:
+        """What a free worker does now; None if it waits.
+
+        The first stage starts before anything goes on, since among few the best third says little.
+        """
+        left = self._plan.budget - self._spent
+        if self._fresh and len(self.stages) == 1:
+            return self._start(left)
+        return self._promotion(left) or self._start(left) or self._completion(left)
+
+    def _promotion(self, left: int) -> Job | None:
+        """The trial that goes on by the rule of thirds, from the highest rung where there is one."""
+        rungs = self._plan.rungs
+        for k in range(len(rungs) - 2, -1, -1):
+            there = np.flatnonzero(~np.isnan(self._values[:, k]))
+            allowed = len(there) // ETA
+            gone = int(np.sum(self._aims[there] > rungs[k]))
+            if gone >= allowed or rungs[k + 1] - rungs[k] > left:
+                continue
+            for row in there[np.lexsort((self._values[there, k], self._merit()[there]))][:allowed].tolist():
+                if self._idle[row] and self._aims[row] == rungs[k]:
+                    return self._going_on(row, rungs[k + 1])
+        return None
+
+    def _merit(self) -> Floats:
+        """(n,) what each trial is expected to come to, lower is better; NaN before a surface was seen."""
+        merit = np.full(len(self._ids), np.nan)
+        merit[: len(self._expected)] = self._expected
+        return merit
+
+    def _start(self, left: int) -> Job | None:
+        """The next trial of the newest stage, or the first of a new one; none when what is left is to finish others."""
+        first = self._plan.rungs[0]
+        if first > left or (self.stages and left <= FINISH * self._plan.budget):
+            return None
+        if not self._fresh:
+            self._lay_out()
+        return Job(self._ids[self._fresh.pop()], 0, first, len(self.stages) - 1)
+
+    def _lay_out(self) -> None:
+        """Decide the next stage from what is known by now."""
+        number = len(self.stages)
+        count = self._plan.batch if number else self._plan.coarse
+        seen = Results(self._columns, self._values)
+        found = propose(self._domain, seen, self._plan.rungs, self._seed, number, count)
+        self._domain, self._expected = found.domain, found.expected
+        self.stages.append(
+            Planned(number, f"s{number:02}", found.region, found.columns, seeds(self._seed, number, count))
+        )
+        for name, column in found.columns.items():
+            self._columns[name] += column
+        rows = range(len(self._ids), len(self._ids) + count)
+        self._ids += [(number << BITS) | i for i in range(count)]
+        self._rows |= {self._ids[row]: row for row in rows}
+        self._values = np.concatenate([self._values, np.full((count, len(self._plan.rungs)), np.nan)])
+        self._aims = np.r_[self._aims, np.zeros(count, np.int64)]
+        self._idle = np.r_[self._idle, np.zeros(count, np.bool_)]
+        self._fresh = list(rows)[::-1]
+
+    def _completion(self, left: int) -> Job | None:
+        """The best unfinished trial, as far up as what is left will pay."""
+        order = ranking(self._values)
+        for row in order[np.argsort(self._merit()[order], kind="stable")].tolist():
+            if self._idle[row]:
+                for target in self._plan.rungs[:0:-1]:
+                    if 0 < target - self._aims[row] <= left:
+                        return self._going_on(row, target)
+        return None
+
+    def _going_on(self, row: int, target: int) -> Job:
+        """The job that brings a trial to a rung."""
+        return Job(self._ids[row], int(self._aims[row]), target, len(self.stages) - 1)

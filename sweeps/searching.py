@@ -1,0 +1,129 @@
+"""A search on real slots: its decisions become trials to train, and what is stored already is told to it first.
+
+So a search goes on after a crash by deciding everything once more: the same results give the same decisions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sweeps.arrow import numbers
+from sweeps.book import Book, Goals
+from sweeps.ladder import Plan
+from sweeps.objective import Objective
+from sweeps.search import Job, Planned, Search
+from sweeps.space import Floats
+from sweeps.store import Store
+from workers.messages import Ints, Status, identities
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What is stored of a trial.
+
+    Attributes:
+        scores: (n,) of its epochs.
+        whole: How many pieces of its training came to their end.
+        over: It was stopped or given up in the piece after those.
+    """
+
+    scores: Floats
+    whole: int
+    over: bool
+
+
+class Searching:
+    """The agenda of a search.
+
+    Attributes:
+        expected: About how many trials there will be.
+        books: The stages decided so far.
+        goals: How far the trials that were handed out are trained.
+    """
+
+    def __init__(
+        self, search: Search, plan: Plan, store: Store, objective: Objective, open_stage: Callable[[Planned], Book]
+    ) -> None:
+        """Begin, or go on where an earlier driver was.
+
+        Args:
+            search: Decides.
+            plan: How its budget is laid out.
+            store: Holds what came back before.
+            objective: What is optimised.
+            open_stage: Gives a stage that was decided its book.
+        """
+        self.expected = plan.trials
+        self.books: dict[int, Book] = {}
+        self.goals = Goals(plan.rungs[-1], {})
+        self._search = search
+        self._store = store
+        self._objective = objective
+        self._open_stage = open_stage
+        self._past: dict[int, _Past] = {}
+        self._pieces: Counter[int] = Counter()  # of each trial's training, that were decided
+        self._scores: dict[int, Floats] = {}
+
+    def due(self) -> Ints:
+        """(n,) trials to train next, in order."""
+        found: list[int] = []
+        while jobs := self._search.due():
+            self._open_stages()
+            left = [job for job in jobs if not self._is_known(job)]
+            for job in left:
+                self.goals.others[job.id] = (job.start, job.epochs)
+            found += [job.id for job in left]
+            if len(left) == len(jobs):
+                break
+        return np.array(found, np.int64)
+
+    def ended(self, trial: int, values: Floats, completed: bool) -> None:
+        """Take in that a trial came to an end."""
+        start, epochs = self.goals.others[trial]
+        before = self._scores.get(trial, np.empty(0))[:start]
+        scores = np.concatenate([before, self._objective.scores(values)])
+        self._scores[trial] = scores
+        self._search.tell(trial, scores, not completed or len(scores) < epochs)
+
+    def _open_stages(self) -> None:
+        """Books for the stages that were decided since the last time, and what is stored of their trials."""
+        for stage in self._search.stages[len(self.books) :]:
+            self.books[stage.number] = self._open_stage(stage)
+            self._past |= self._stored(stage)
+
+    def _is_known(self, job: Job) -> bool:
+        """Whether a job's end is stored; the search is told of it then."""
+        self._pieces[job.id] += 1
+        past = self._past.get(job.id)
+        if past is None:
+            return False
+        scores = past.scores[: job.epochs]
+        if self._pieces[job.id] <= past.whole:
+            self._search.tell(job.id, scores, len(scores) < job.epochs)
+        elif past.over:
+            self._search.tell(job.id, scores, True)
+        else:
+            self._scores[job.id] = scores
+            return False
+        self._scores[job.id] = scores
+        return True
+
+    def _stored(self, stage: Planned) -> dict[int, _Past]:
+        """What is stored of a stage's trials."""
+        indices = np.arange(len(stage.seeds))
+        rows = self._store.rows(stage.number, indices)
+        if not rows:
+            return {}
+        whole = self._store.completed(stage.number)
+        reports = self._store.reports(stage.number, self._objective.metric)
+        trials = numbers(reports["trial"])
+        scores = self._objective.scores(numbers(reports[self._objective.metric]))
+        past = {}
+        for index, trial in zip(rows, identities(stage.number, np.array(list(rows))).tolist(), strict=True):
+            over = rows[index]["status"] != Status.COMPLETED.word
+            past[trial] = _Past(scores[trials == index], whole[index], over)
+        return past

@@ -1,0 +1,134 @@
+"""A smooth surface through noisy results: a small Gaussian process (Rasmussen and Williams 2006).
+
+Matern 5/2 kernel with one length per parameter; lengths, height and noise are the most likely ones under a mild prior.
+Numbers only: it knows nothing of parameters, trials and epochs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sweeps.space import Floats
+from workers.messages import Ints
+
+_MAX_FITTED = 128  #: values that lengths are fitted on
+_STEPS = 25
+_LEAST_NOISE = 1e-6
+_LENGTH, _LENGTH_SPREAD = 0.35, 1.0  #: prior of lengths, log-normal; it grows with the root of their number
+_NOISE, _NOISE_SPREAD = 0.01, 1.5
+_REACH = 4.0  #: spreads that a fitted number may be away from its prior
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """What is believed of a function of which some values were seen.
+
+    Attributes:
+        x: (n, p) where it was seen.
+        lengths: (p,) how far to go until it may be different.
+        height: Variance of the function, in units of `scale` squared.
+        whitening: (n, n) inverse of the lower Cholesky factor of the covariance of what was seen.
+        weights: (n,) that covariance solved for the values.
+        mean: Of the values.
+        scale: Of the values.
+    """
+
+    x: Floats
+    lengths: Floats
+    height: float
+    whitening: Floats
+    weights: Floats
+    mean: float
+    scale: float
+
+    def mean_at(self, x: Floats) -> Floats:
+        """(m,) the mean at points x (m, p)."""
+        return self.mean + self.scale * (self.height * _kernel(x, self.x, self.lengths) @ self.weights)
+
+    def predict(self, x: Floats) -> tuple[Floats, Floats]:
+        """(m,) the mean at points x (m, p), and its variance."""
+        across = self.height * _kernel(self.x, x, self.lengths)
+        variance = self.height - np.sum((self.whitening @ across) ** 2, axis=0)
+        return self.mean + self.scale * (across.T @ self.weights), self.scale**2 * np.maximum(variance, 1e-12)
+
+    def covariance(self, x: Floats, y: Floats) -> Floats:
+        """(m, k) covariance of the function at points x (m, p) with that at points y (k, p)."""
+        left, right = (self.whitening @ (self.height * _kernel(self.x, at, self.lengths)) for at in (x, y))
+        return self.scale**2 * (self.height * _kernel(x, y, self.lengths) - left.T @ right)
+
+
+def fit(x: Floats, y: Floats, owners: Ints) -> Surface:
+    """The surface through values at points.
+
+    Args:
+        x: (n, p) points, each coordinate about [0, 1].
+        y: (n,) values, finite.
+        owners: (p,) number of the parameter that each coordinate belongs to; those of one share a length.
+    """
+    mean, scale = float(np.mean(y)), float(np.std(y)) or 1.0
+    z = (y - mean) / scale
+    part = np.unique(np.linspace(0, len(x) - 1, min(len(x), _MAX_FITTED)).astype(np.int64))
+    theta = _most_likely(x[part], z[part], owners)
+    lengths, height, noise = np.exp(theta[:-2])[owners], float(np.exp(theta[-2])), float(np.exp(theta[-1]))
+    covariance = height * _kernel(x, x, lengths)
+    covariance[np.diag_indices(len(x))] += noise + _LEAST_NOISE
+    whitening = np.linalg.inv(np.linalg.cholesky(covariance))
+    return Surface(x, lengths, height, whitening, whitening.T @ (whitening @ z), mean, scale)
+
+
+def _most_likely(x: Floats, z: Floats, owners: Ints) -> Floats:
+    """(parameters + 2,) logarithms of lengths, height and noise.
+
+    By Rprop (Riedmiller and Braun 1993), which follows the signs of slopes, so that no step size needs tuning.
+    """
+    count = int(owners.max()) + 1
+    length = np.log(_LENGTH * np.sqrt(count))
+    prior = np.r_[np.full(count, length), 0.0, np.log(_NOISE)]
+    spread = np.r_[np.full(count, _LENGTH_SPREAD), 1.0, _NOISE_SPREAD]
+    theta, best, found = prior, np.inf, prior
+    step, last = np.full(len(theta), 0.3), np.zeros(len(theta))
+    for _ in range(_STEPS):
+        loss, slope = _unlikeliness(x, z, owners, theta)
+        away = (theta - prior) / spread
+        loss, slope = loss + 0.5 * float(np.sum(away**2)), slope + away / spread
+        if loss < best:
+            best, found = loss, theta
+        turned = slope * last
+        step = np.clip(np.where(turned > 0, step * 1.3, np.where(turned < 0, step * 0.5, step)), 1e-3, 0.8)
+        last = np.where(turned < 0, 0.0, slope)
+        theta = np.clip(theta - np.sign(last) * step, prior - _REACH * spread, prior + _REACH * spread)
+    return found
+
+
+def _unlikeliness(x: Floats, z: Floats, owners: Ints, theta: Floats) -> tuple[float, Floats]:
+    """The negative log likelihood of values z, and its slope by each of theta."""
+    lengths, height, noise = np.exp(theta[:-2])[owners], np.exp(theta[-2]), np.exp(theta[-1])
+    root = np.sqrt(5.0 * _squares(x, x, lengths))
+    decay = np.exp(-root)
+    kernel = height * (1 + root + root**2 / 3) * decay
+    covariance = kernel.copy()
+    covariance[np.diag_indices(len(x))] += noise + _LEAST_NOISE
+    factor = np.linalg.cholesky(covariance)
+    inverse = np.linalg.inv(covariance)
+    alpha = inverse @ z
+    loss = 0.5 * z @ alpha + np.sum(np.log(np.diag(factor)))
+    pull = inverse - np.outer(alpha, alpha)
+    # The kernel's slope by log length_j is height 5/3 (1 + r) exp(-r) (x_j - x'_j)^2 / length_j^2.
+    common = pull * (height * 5.0 / 3.0 * (1 + root) * decay)
+    by_column = (common.sum(axis=1) @ x**2 - np.sum((common @ x) * x, axis=0)) / lengths**2
+    by_length = np.bincount(owners, by_column, len(theta) - 2)
+    return float(loss), np.r_[by_length, 0.5 * np.sum(pull * kernel), 0.5 * noise * np.trace(pull)]
+
+
+def _kernel(x: Floats, y: Floats, lengths: Floats) -> Floats:
+    """(n, m) Matern 5/2 kernel of height one."""
+    root = np.sqrt(5.0 * _squares(x, y, lengths))
+    return (1 + root + root**2 / 3) * np.exp(-root)
+
+
+def _squares(x: Floats, y: Floats, lengths: Floats) -> Floats:
+    """(n, m) squared distances between points x (n, p) and y (m, p), in lengths."""
+    x, y = x / lengths, y / lengths
+    return np.maximum(np.sum(x**2, axis=1)[:, None] + np.sum(y**2, axis=1)[None] - 2 * x @ y.T, 0.0)

@@ -1,0 +1,50 @@
+"""The layout of a search, from its budget."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeps.ladder import ETA, cost, plan
+from sweeps.rehearsal import rehearse
+
+
+@given(st.integers(1, 500), st.integers(1, 400), st.integers(0, 20))
+def test_rungs_rise_to_a_full_training_and_the_budget_pays_for_the_trials(trainings, epochs, parameters):
+    found = plan(trainings, epochs, parameters)
+    assert found.budget == trainings * epochs
+    assert list(found.rungs) == sorted(set(found.rungs))
+    assert found.rungs[-1] == epochs
+    assert found.rungs[0] >= 1
+    assert 1 <= found.coarse <= found.trials
+    assert found.trials * cost(found.rungs) <= found.budget
+    assert found.batch >= 1
+
+
+def test_a_larger_budget_looks_at_each_trial_for_longer():
+    firsts = [plan(trainings, 50, 7).rungs[0] for trainings in (5, 20, 50, 100, 1000)]
+    assert firsts == sorted(firsts)
+    assert firsts[0] == 1
+    assert firsts[-1] == 50
+
+
+def test_a_trial_costs_its_first_rung_and_a_share_of_each_later_one():
+    assert cost((1, 3, 9)) == 1 + 2 / ETA + 6 / ETA**2
+    assert cost((9,)) == 9
+
+
+@pytest.mark.parametrize("trainings", [5, 20, 100])
+def test_a_rehearsal_begins_about_as_many_trials_as_planned_and_spends_the_budget(trainings):
+    found = plan(trainings, 50, 7)
+    seen = rehearse(found, slots=1)
+    assert seen.epochs <= found.budget
+    assert seen.epochs > 0.97 * found.budget
+    assert seen.busy == 1
+    assert seen.trials == pytest.approx(found.trials, rel=0.25)
+    assert seen.stages == pytest.approx(found.stages, abs=4)
+
+
+def test_more_slots_take_less_time_for_the_same_work():
+    found = plan(100, 50, 7)
+    lengths = [rehearse(found, slots).length for slots in (1, 4, 8)]
+    assert lengths == sorted(lengths, reverse=True)
+    assert len({rehearse(found, slots).epochs for slots in (1, 4, 8)}) == 1
