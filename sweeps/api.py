@@ -72,7 +72,7 @@ def run(
     """A sweep carried out, or gone on with: the same call again runs only what is missing.
 
     Args:
-        train: The trainer, a function or `"file.py:name"`.
+        train: The trainer: a function, `"file.py:name"`, or a command such as `"script.py --lr {lr}"`.
         space: As in the sweep file's [space].
         stages: As in the sweep file's [[stage]], such as `{"name": "coarse", "trials": 100, "epochs": 5}`.
         search: Instead of stages a budget, as in the sweep file's [search]: `{"trainings": 50, "epochs": 50}`.
@@ -83,7 +83,7 @@ def run(
         stop: As in the sweep file's [stop].
         slots: How many trials run at the same time.
         cpus: Cores of a trial.
-        gpus: GPUs of a trial, on a cluster.
+        gpus: GPUs of a trial; may be a part of one.
         retries: Tries after a lost worker or a time-out.
         budget: Wall-clock limit of the sweep, in seconds or as "2h".
         backend: "auto", "local", "inline" or "ray".

@@ -187,24 +187,6 @@ def status(run: pathlib.Path, as_json: bool) -> None:
 
 @cli.command()
 @_RUN
-@click.argument("trial")
-@_JSON
-def show(run: pathlib.Path, trial: str, as_json: bool) -> None:
-    """Config, curve, log and traceback of one TRIAL of RUN: `coarse/17`, or `17` where there is one stage.
-
-    \b
-    sweeps show runs/sweep coarse/17
-    sweeps show runs/sweep fine/3 --json
-    """
-    from sweeps.inspecting import trial_json, trial_lines
-    from sweeps.reading import Run
-
-    opened = Run(run)
-    say(trial_json(opened, trial) if as_json else "\n".join(trial_lines(opened, trial)))
-
-
-@cli.command()
-@_RUN
 @click.option("-k", "count", type=click.IntRange(1), default=5, show_default=True, help="How many.")
 @_JSON
 def best(run: pathlib.Path, count: int, as_json: bool) -> None:
@@ -267,7 +249,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except SweepError as error:
         for line in str(error).splitlines():
-            say(f"sweeps: {line if len(line) <= _LONGEST else line[:_LONGEST] + '...'}", err=True)
+            short = line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
+            say(f"sweeps: {short}", err=True)
         sys.exit(error.exit_code)
 
 

@@ -28,10 +28,10 @@ def set_aside(files: Sequence[pathlib.Path], folder: pathlib.Path) -> str:
         folder: Of the run.
     """
     numbers = {path: int(found[1]) for path in files if (found := _PART.search(path.name))}
-    flush = [path for path in numbers if numbers[path] == max(numbers.values())]
-    if (
-        not {path.parent.name for path in flush} >= _TABLES
-    ):  # a part of it is in the file of its stage already: it can be refused only as a whole
+    last = max(numbers.values(), default=0)
+    flush = [path for path, number in numbers.items() if number == last]
+    # Where one of its tables is in the file of its stage already, it can be refused only as a whole.
+    if not {path.parent.name for path in flush} >= _TABLES:
         return ""
     try:
         for path in flush:

@@ -15,25 +15,29 @@ import numpy as np
 
 from sweeps.arrow import numbers
 from sweeps.book import Book, Goals
+from sweeps.continuing import chosen_names, left, places, stored_names
 from sweeps.declaration import written_from
 from sweeps.errors import BackendFailed, SweepError
 from sweeps.interrupts import Interrupts
 from sweeps.keeper import Keeper
 from sweeps.ledger import Ledger
+from sweeps.modelled import modelled
 from sweeps.monitor import Monitor
 from sweeps.outcome import observed, outcome, region_from, region_row
 from sweeps.progress import View
+from sweeps.proposal import Proposal
 from sweeps.regions import Region, fit
 from sweeps.sampling import draw
+from sweeps.sampling import seeds as seeds_of
 from sweeps.search import Planned, Search
 from sweeps.searching import Searching
-from sweeps.settings import CONFIRM, CONFIRMATIONS, SEARCH, SearchSettings, Settings, StageSettings
+from sweeps.settings import CONFIRM, CONFIRMATIONS, MODEL, SEARCH, SearchSettings, Settings, StageSettings
 from sweeps.snapshot import Best, Snapshot
 from sweeps.space import Columns
 from sweeps.stage import Halt, Slots, StageRun
 from sweeps.store import Store
 from workers.backend import Backend, BackendError
-from workers.messages import FAILURES, Ints, Status, identities, identity, place_of
+from workers.messages import FAILURES, Ints, Status, identities, identity, indices_of, place_of, stages_of
 
 
 class Driver:
@@ -68,6 +72,7 @@ class Driver:
         self._slots: Slots | None = None
         self._began = time.monotonic()
         self._best: Best | None = None
+        self._proposals: dict[int, Proposal] = {}
         self._keeper = Keeper(store.checkpoints, math.inf)
         self.failed = False
 
@@ -101,13 +106,13 @@ class Driver:
     def _look_after_checkpoints(self) -> None:
         """Take over the checkpoints that an earlier driver has left."""
         objective = self._settings.objective
-        for trial in self._keeper.there():
-            number, index = place_of(trial)
-            row = self._store.rows(number, np.array([index])).get(index)
-            if row is not None:
+        there = np.array(self._keeper.there(), np.int64)
+        for number in np.unique(stages_of(there)).tolist():
+            indices = indices_of(there[stages_of(there) == number])
+            for index, row in self._store.rows(number, indices).items():
                 value, over = row.get(objective.metric), row["status"] != Status.COMPLETED.word
                 score = float(objective.scores(np.array([np.nan if value is None or over else value]))[0])
-                self._keeper.ended([(trial, score)])
+                self._keeper.ended([(identity(number, index), score)])
 
     def _region(self, number: int, stage: StageSettings, previous: Region) -> Region:
         """Where a stage draws: as it was stored when the stage began, or fitted on the stage before it."""
@@ -115,62 +120,57 @@ class Driver:
         if row is not None:
             return region_from(row, self._settings.space)
         region = previous
-        if number > 0:
+        if stage.method == MODEL:
+            region = self._modelled(number).region
+        elif number > 0:
             region = fit(previous, observed(self._store, number - 1, self._settings))
+        if number > 0:
             for sentence in region.evidence:
                 self._view.say(f"{self._settings.stages[number - 1].name} -> {stage.name}: {sentence}")
-        chosen = [place_of(trial) for trial in self._best_before(number, stage)]
-        names = [f"{self._settings.stages[born].name}-{index}" for born, index in chosen]
+        names = chosen_names(self._store, self._settings, number)
         self._store.put_stage(number, _row(number, stage, region) | {"continued": names})
         return region
-
-    def _best_before(self, number: int, stage: StageSettings) -> list[int]:
-        """The earlier trials that go on in a stage: the best of those that came to their end and can be trained longer.
-
-        Ties go to the lowest (stage, trial).
-        """
-        found: list[tuple[float, int]] = []
-        metric = self._settings.objective.metric
-        for born in range(number if stage.continued else 0):
-            table = self._store.trials(born, ["trial", metric, "status", "epochs"])
-            scores = self._settings.objective.scores(numbers(table[metric]))
-            whole = np.array([status == Status.COMPLETED.word for status in table["status"].to_pylist()], np.bool_)
-            may = whole & np.isfinite(scores) & (numbers(table["epochs"]) < stage.epochs)
-            trials = numbers(table["trial"])[may].tolist()
-            found += [(score, identity(born, i)) for score, i in zip(scores[may].tolist(), trials, strict=True)]
-        return [trial for _, trial in sorted(found)[: stage.continued]]
 
     def _stage(self, number: int, stage: StageSettings, region: Region) -> None:
         """Run what is left of a stage, and close it."""
         settings, store = self._settings, self._store
-        columns, seeds = draw(region.space, stage.method, settings.seed, number, stage.trials, stage.include)
+        columns, seeds = self._drawn(number, stage, region)
         new = np.flatnonzero(~store.done(number, stage.trials)).astype(np.int64)
-        goes_on = self._goes_on(number, stage)
+        names = stored_names(store, number)
+        goes_on = left(store, settings, number) if names else {}
         pending = np.concatenate([np.array(list(goes_on), np.int64), identities(number, new)])
-        born_earlier = sorted({place_of(trial)[0] for trial in self._continued(number)})
+        born_earlier = sorted({born for born, _ in places(names, settings)})
+        self._keeper.release(goes_on)
+        self._keeper.narrow(max([1, *(each.continued for each in settings.stages[number + 1 :])]))
         if len(pending):
             if self._slots is None:
                 self._slots = Slots(self._open_backend())
             books = {born: self._earlier_book(born) for born in born_earlier}
             books[number] = self._book(number, stage, region, columns, seeds)
-            self._keeper.release(goes_on)
-            self._keeper.narrow(max([1, *(each.continued for each in settings.stages[number + 1 :])]))
             run = StageRun(settings, store, self._slots, self._view, self._halt, self._elapsed_s)
             self._best = run.run(books, pending, Goals(stage.epochs, goes_on), self._keeper)
         for born in born_earlier:
             if not store.is_finished(born):
                 store.finish(born, settings.stages[born].name)
+            row = store.stage(born)
+            assert row is not None
+            store.put_stage(born, row | self._result(born))
         if len(new) or not store.is_finished(number):
             store.finish(number, stage.name)
         after = outcome(store, number, settings.objective)
-        self.failed = self.failed or any(after.counts[word] for word in FAILURES)
         leader = None if self._best is None else self._best.value
         if after.best is not None and after.best_trial is not None and settings.objective.better(after.best, leader):
             config = {name: column[after.best_trial] for name, column in columns.items()}
             config = {name: value for name, value in config.items() if value is not None}
             self._best = Best(after.best, stage.name, after.best_trial, config, ())
-        row = _row(number, stage, region) | dict(after.counts) | {"continued": self._names_of_continued(number)}
-        store.put_stage(number, row | {"best_trial": after.best_trial, "best": after.best})
+        row = _row(number, stage, region) | {"continued": names}
+        store.put_stage(number, row | self._result(number))
+
+    def _result(self, number: int) -> dict[str, Any]:
+        """What a stage came to, as columns of its row; trials that went on count as they are now."""
+        after = outcome(self._store, number, self._settings.objective)
+        self.failed = self.failed or any(after.counts[word] for word in FAILURES)
+        return dict(after.counts) | {"best_trial": after.best_trial, "best": after.best}
 
     def _search(self, asked: SearchSettings) -> None:
         """Carry out what is left of a search."""
@@ -227,35 +227,28 @@ class Driver:
             self._store.put_stage(planned.number, _row(planned.number, stage, planned.region))
         return self._book(planned.number, stage, planned.region, planned.columns, planned.seeds)
 
-    def _names_of_continued(self, number: int) -> list[str]:
-        """The earlier trials that go on in a stage, as `coarse-17`, as it was stored when the stage began."""
-        row = self._store.stage(number)
-        return [] if row is None else row["continued"] or []
-
-    def _continued(self, number: int) -> list[int]:
-        """The same as identities."""
-        born = {stage.name: i for i, stage in enumerate(self._settings.stages)}
-        pairs = [name.rpartition("-") for name in self._names_of_continued(number)]
-        return [identity(born[stage], int(index)) for stage, _, index in pairs]
-
-    def _goes_on(self, number: int, stage: StageSettings) -> dict[int, tuple[int, int]]:
-        """(epochs stored, epoch to reach) of the earlier trials that have not gone on yet in a stage."""
-        goals = {}
-        for trial in self._continued(number):
-            born, index = place_of(trial)
-            row = self._store.rows(born, np.array([index]))[index]
-            went_on = row["epochs"] >= stage.epochs or row["status"] != Status.COMPLETED.word
-            if not went_on and index not in self._store.continued(born):
-                goals[trial] = (row["epochs"], stage.epochs)
-        return goals
-
     def _earlier_book(self, born: int) -> Book:
         """The book of a stage that ended, some of whose trials go on."""
         stage, row = self._settings.stages[born], self._store.stage(born)
         assert row is not None
         region = region_from(row, self._settings.space)
-        drawn = draw(region.space, stage.method, self._settings.seed, born, stage.trials, stage.include)
-        return self._book(born, stage, region, *drawn)
+        return self._book(born, stage, region, *self._drawn(born, stage, region))
+
+    def _drawn(self, number: int, stage: StageSettings, region: Region) -> tuple[Columns, Ints]:
+        """Configs and seeds of a stage."""
+        seed = self._settings.seed
+        if stage.method == MODEL:
+            return self._modelled(number).columns, seeds_of(seed, number, stage.trials)
+        return draw(region.space, stage.method, seed, number, stage.trials, stage.include)
+
+    def _modelled(self, number: int) -> Proposal:
+        """What a model of the earlier stages proposes for a stage."""
+        if number not in self._proposals:
+            settings = self._settings
+            self._proposals[number] = modelled(
+                self._store, settings.space, settings.objective, settings.seed, settings.stages, number
+            )
+        return self._proposals[number]
 
     def _book(self, number: int, stage: StageSettings, region: Region, columns: Columns, seeds: Ints) -> Book:
         """The book of a stage."""

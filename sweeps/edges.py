@@ -19,6 +19,7 @@ from sweeps.space import Flags, Floats
 
 ALPHA = 0.01  #: probability of calling a crowd anywhere in a stage where there is none; of a cliff, about that
 BANDS = (0.05, 0.1, 0.2)  #: outer shares of the range that are looked at
+_TOWARDS = 0.55  #: of a band, from the edge, within which the best in it lie on average; 0.5 misses one in seven edges
 _MIN_DIVERGED = 3  #: trials that it takes to call a stretch diverged
 _DIVERGED_SHARE = 0.8
 _ROUNDING = 1e-9
@@ -74,7 +75,8 @@ def crowd(positions: Floats, best: Flags, side: str, tests: int) -> Crowd | None
         in_band = outward >= 1.0 - band - _ROUNDING
         inside, k = int(np.sum(in_band & best)), int(np.sum(best))
         p = hypergeometric_tail(inside, len(positions), int(np.sum(in_band)), k)
-        if p < ALPHA / (tests * len(BANDS)) and float(np.mean(outward[in_band & best])) >= 1.0 - band / 2 - _ROUNDING:
+        towards = inside and float(np.mean(outward[in_band & best])) >= 1.0 - _TOWARDS * band - _ROUNDING
+        if p < ALPHA / (tests * len(BANDS)) and towards:
             return Crowd(side, band, inside, k, p)
     return None
 

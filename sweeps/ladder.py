@@ -1,8 +1,8 @@
 """What a search does with its budget, laid out before it starts: rungs, stages, trials.
 
 A trial climbs a ladder of rungs: it is looked at after a few epochs, and the best third of all that were looked at
-there go on to the next rung (successive halving; Jamieson and Talwalkar 2016). The first rung is where the budget puts it:
-about so many trials are tried whatever the budget, and a larger one looks at each for longer.
+there go on to the next rung (successive halving; Jamieson and Talwalkar 2016). The first rung is where the budget puts
+it: about so many trials are tried whatever the budget, and a larger one looks at each for longer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ from itertools import pairwise
 ETA = 3  #: one of so many goes on from a rung
 TRIALS_PER_PARAMETER = 25  #: what the budget should pay for
 _LAST_STEP = 1.5  #: the last rung below the top leaves at least half of its own epochs to do
-_COARSE = 0.25  #: share of the trials that start before anything is known
+_COARSE = 5  #: trials per parameter that start before anything is known
+_BATCH = 8  #: trials of a later stage, or more where that would make more stages than
+_MOST_STAGES = 40
+_DEPTH = 3  #: full trainings one after the other that a search should at least last
+_WORKERS = (8, 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +47,34 @@ class Plan:
         return 1 + math.ceil(max(self.trials - self.coarse, 0) / self.batch)
 
 
-def plan(trainings: float, epochs: int, parameters: int, workers: int = 8, stages: int = 16, per: int = 0) -> Plan:
+def plan(trainings: float, epochs: int, parameters: int, workers: int | None = None) -> Plan:
     """The layout for a budget.
 
     Args:
-        trainings: The budget, in full trainings.
+        trainings: The budget, in full trainings; at least one is spent.
         epochs: Epochs of a full training.
         parameters: How many parameters are searched.
-        workers: Virtual workers.
+        workers: Virtual workers; None for as many as leave the search long enough to learn from itself.
     """
     budget = max(round(trainings * epochs), epochs)
-    wanted = (per or TRIALS_PER_PARAMETER) * max(parameters, 1)
-    rungs = _rungs(budget / wanted, epochs)
+    rungs = _rungs(budget / (TRIALS_PER_PARAMETER * max(parameters, 1)), epochs)
     trials = max(int(budget / cost(rungs)), 1)
-    coarse = max(min(round(_COARSE * trials), trials), 1)
-    batch = max(round((trials - coarse) / (stages - 1)), 1)
+    coarse = min(max(_COARSE * parameters, _BATCH), max(trials // 2, 1))
+    batch = max(round((trials - coarse) / _MOST_STAGES), min(_BATCH, trials))
+    fewest, most = _WORKERS
+    workers = workers or min(max(round(trainings / _DEPTH), fewest), most)
     return Plan(budget, rungs, coarse, batch, trials, workers)
 
 
 def stage_name(number: int) -> str:
-    """What the stages of a search are called: s00, s01, ..."""
+    """The name of a stage of a search."""
     return f"s{number:02}"
 
 
 def cost(rungs: tuple[int, ...]) -> float:
     """Epochs that a trial costs on average, where one of `ETA` goes on from each rung."""
     steps = [rungs[0], *(after - before for before, after in pairwise(rungs))]
-    return sum(step / ETA**k for k, step in enumerate(steps))
+    return sum((step / float(ETA) ** k for k, step in enumerate(steps)), 0.0)
 
 
 def _rungs(wanted: float, epochs: int) -> tuple[int, ...]:

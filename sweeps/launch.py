@@ -93,7 +93,6 @@ def work_of(settings: Settings, train: Function, setup: Function | None, folder:
         threads=settings.run.demand.cpus,
         gpus=settings.run.demand.gpus,
         sweep="" if folder is None else folder.name,
-        stages=tuple(stage.name for stage in settings.stages),
         checkpoints=None if folder is None else str(folder.absolute() / "checkpoints"),
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from sweeps.objective import Objective
 from sweeps.regions import Observed, Region, hints
+from sweeps.secret import hidden
 from sweeps.snapshot import Best, Snapshot
 from sweeps.space import Columns, Flags
 from workers.messages import Ends, Reports, Status
@@ -92,7 +93,7 @@ class Monitor:
         self._ended.append((now_s, int(final.sum())))
         if ends.reasons:
             trial, reason = next(reversed(ends.reasons.items()))
-            self._newest = f"{self._base.stage} {trial} {self._verb(ends, trial)}: {reason}"
+            self._newest = f"{self._base.stage} {trial} {self._verb(ends, trial)}: {hidden(reason)}"
 
     def look_for_hints(self) -> None:
         """Look at the edges again when enough has come in since the last look."""

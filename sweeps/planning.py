@@ -7,9 +7,9 @@ import os
 import pathlib
 from typing import Any
 
-from sweeps.forecast import forecast
 from sweeps.ladder import ETA
 from sweeps.reading import Run
+from sweeps.rehearsal import rehearse
 from sweeps.sampling import draw
 from sweeps.search import Search
 from sweeps.settings import CONFIRMATIONS, SearchSettings, Settings, StageSettings
@@ -51,7 +51,7 @@ def plan_lines(settings: Settings, folder: pathlib.Path) -> list[str]:
 def _search_lines(settings: Settings, asked: SearchSettings, done: int) -> list[str]:
     """What a search lays out from its budget."""
     layout = asked.layout(settings.space)
-    found = forecast(settings.space, layout, settings.seed, settings.slots)
+    found = rehearse(layout, settings.slots)
     rungs = ", ".join(map(str, layout.rungs))
     lines = [
         f"search: {asked.trainings:g} trainings of {show_count(asked.epochs, 'epoch')}, "

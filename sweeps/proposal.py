@@ -22,11 +22,13 @@ from workers.messages import Ints
 
 WHOLE_SHARE = 0.15  #: of each batch from the whole space
 MAX_SEEN = 256  #: results that the surface goes through
+_MAX_JUDGED = 1000  #: trials, the best ones, of which is said what they may come to
 _LEAST_SEEN = 4  #: trials that a surface takes
 _ELITES = (6, 14)  #: how many trials proposals start from: a tenth, within these bounds
 _WIDTH = 1.5  #: of a step from an elite, in spreads of the elites
 _LEAST_WIDTH = 0.03
 _ANYWHERE, _NEAR, _TOPS, _EACH, _ROUNDS, _LEFT = 256, 512, 24, 8, 3, 400  #: candidates
+_INSIDE = 0.15  #: of a range: how far from its end it is compared with its end
 _MARGIN = 0.02  #: of a region round its trials
 _STREAM = 0x70726F70  #: tells this stream of random numbers from others of the same seed
 
@@ -75,20 +77,23 @@ def propose(domain: Region, results: Results, rungs: Sequence[int], seed: int, s
     """
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(stage, _STREAM))))
     order = ranking(results.values)
-    dead = np.isinf(results.values).any(axis=1)
+    dead: Flags = np.any(np.isinf(results.values), axis=1)
     nothing = np.full(len(dead), math.nan)
     if not domain.space.searched or np.sum(~dead[order]) < _LEAST_SEEN:
         columns = cube.configs(domain.space, _even(domain.space, seed, len(dead), count))
         why = "the whole space, evenly" if not len(order) else f"the whole space: {len(order)} trials say too little"
         return Proposal(columns, Region(domain.space, (why,), domain.moves), domain, nothing)
-    found = frontier.look(domain, results.columns, order, dead)
-    space = found.domain.space
-    at = cube.positions(space, results.columns)
     elites = order[: int(np.clip(len(order) // 10, *_ELITES))]
     elites = elites[~dead[elites]]
-    belief = _Belief(space, at, results.values, rungs)
+    at = cube.positions(domain.space, results.columns)
+    belief = _Belief(domain.space, at, results.values, rungs)
+    found = frontier.look(domain, results.columns, order, dead, belief.falls(at[elites]))
+    space = found.domain.space
+    if found.bands:
+        at = cube.positions(space, results.columns)
+        belief = _Belief(space, at, results.values, rungs)
     expected = nothing.copy()
-    expected[order] = belief.model.mean_at(belief.points(at[order]))
+    expected[order[:_MAX_JUDGED]] = belief.expected(at[order[:_MAX_JUDGED]])
     whole = math.floor(WHOLE_SHARE * count + rng.random())
     chosen = _choose(space, belief, at, elites, at[np.setdiff1d(np.arange(len(at)), order)], found, rng, count - whole)
     insurance = cube.snapped(space, _even(space, seed, len(dead), whole))
@@ -138,15 +143,34 @@ class _Belief:
         x = np.c_[cube.features(space, at[rows[kept]]), depth[ks[kept]]]
         owners = cube.owners(space)
         self.model: Surface = surface.fit(x, np.log(ranks[kept] / len(scores)), np.r_[owners, owners.max() + 1])
-        self.best = float(np.min(self.model.mean_at(self.points(at[np.unique(rows)]))))
+        self.best = float(np.min(self.expected(at[np.unique(rows[kept])])))
 
     def points(self, at: Floats) -> Floats:
         """(n, p) points of configs after the longest training that was seen."""
-        return np.c_[cube.features(self._space, at), np.full(len(at), self._top)]
+        return np.column_stack([cube.features(self._space, at), np.full(len(at), self._top)])
+
+    def expected(self, at: Floats) -> Floats:
+        """(n,) what configs come to."""
+        return self.model.mean_at(self.points(at))
 
     def gain(self, at: Floats) -> Floats:
         """(n,) improvement that is expected of configs."""
         return _improvement(*self.model.predict(self.points(at)), self.best)
+
+    def falls(self, at: Floats) -> dict[str, tuple[float, float]]:
+        """For each range how surely configs would be better at its low and its high end, in standard deviations."""
+        found = {}
+        for j, name in enumerate(self._space.searched):
+            ends = []
+            for edge, inside in ((0.0, _INSIDE), (1.0, 1.0 - _INSIDE)):
+                both = np.concatenate([at, at])
+                both[:, j] = np.repeat([inside, edge], len(at))
+                mean, covariance = self.model.joint(self.points(both))
+                weights = np.repeat([1.0, -1.0], len(at)) / len(at)
+                variance = max(float(weights @ covariance @ weights), 1e-12)
+                ends.append(float(weights @ mean) / math.sqrt(variance))
+            found[name] = (ends[0], ends[1])
+        return found
 
 
 def _kept(count: int) -> Ints:
@@ -154,7 +178,7 @@ def _kept(count: int) -> Ints:
     if count <= MAX_SEEN:
         return np.arange(count)
     half = MAX_SEEN // 2
-    return np.r_[np.arange(half), np.linspace(half, count - 1, MAX_SEEN - half).astype(np.int64)]
+    return np.concatenate([np.arange(half), np.linspace(half, count - 1, MAX_SEEN - half).astype(np.int64)])
 
 
 def _choose(
@@ -204,24 +228,21 @@ def _one_by_one(belief: _Belief, candidates: Floats, new: Flags, counts: Sequenc
     After each choice the surface is drawn as if it had come out as expected, so that the next one lies elsewhere; the
     same for trials that wait for their first result.
     """
-    points = np.concatenate([belief.points(waiting), belief.points(candidates)])
-    mean, variance = belief.model.predict(points)
-    free = np.arange(len(points)) >= len(waiting)
-    allowed = np.r_[np.full(len(waiting), False), new]
-    known = np.empty((0, len(points)))  # what choices so far took from the covariance
+    mean, covariance = belief.model.joint(belief.points(np.concatenate([waiting, candidates])))
+    free = np.arange(len(mean)) >= len(waiting)
+    preferred = np.r_[np.full(len(waiting), False), new]
     chosen: list[int] = []
     for turn in range(len(waiting) + sum(counts)):
-        if turn < len(waiting):
-            place = turn
-        else:
-            among = free & allowed if len(chosen) < counts[0] and (free & allowed).any() else free
+        place = turn
+        if turn >= len(waiting):
+            among = free & preferred if len(chosen) < counts[0] and (free & preferred).any() else free
+            variance = np.maximum(np.diag(covariance), 1e-12)
             place = int(np.argmax(np.where(among, _improvement(mean, variance, belief.best), -np.inf)))
-            chosen.append(place)
+            chosen.append(place - len(waiting))
             free[place] = False
-        covariance = belief.model.covariance(points, points[[place]])[:, 0] - known[:, place] @ known
-        known = np.vstack([known, covariance / math.sqrt(variance[place] + 1e-6)])
-        variance = np.maximum(variance - known[-1] ** 2, 1e-12)
-    return candidates[np.array(chosen, np.int64) - len(waiting)]
+        row = covariance[place] / math.sqrt(max(covariance[place, place], 0.0) + 1e-6)
+        covariance = covariance - np.outer(row, row)
+    return candidates[chosen]
 
 
 def _even(space: Space, seed: int, first: int, count: int) -> Floats:

@@ -92,9 +92,7 @@ class Run:
         known = {stage.name for stage in self.settings.stages}
         for stage in table["stage"].unique().to_pylist():
             if stage is None or (self.settings.search is None and stage not in known):
-                raise UsageError(
-                    f"{self.folder / name} holds rows of a stage {stage!r} that its sweep.toml lacks"
-                )
+                raise UsageError(f"{self.folder / name} holds rows of a stage {stage!r} that its sweep.toml lacks")
 
     def stages(self) -> list[dict[str, Any]]:
         """One row per stage of the plan; counts are those of the stored trials."""

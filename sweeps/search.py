@@ -12,16 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sweeps.ladder import ETA, Plan
+from sweeps.ladder import ETA, Plan, stage_name
 from sweeps.proposal import Results, propose, ranking
 from sweeps.regions import Region
 from sweeps.sampling import seeds
-from sweeps.space import Columns, Floats, Space
+from sweeps.space import Columns, Floats, Space, Value
 from workers.messages import Ints
 
 BITS = 32  #: of a trial's id that hold its index within its stage
-PROMO = 1
-FINISH = 0.1
+_COMPLETION = 0.1  #: share of the budget, but at least so many full trainings, that is kept to complete the best trials
+_COMPLETED = 3.0
+_MOST_COMPLETION = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,11 @@ class Search:
         self.stages: list[Planned] = []
         self.done = False
         self._plan, self._seed = plan, seed
+        self._kept = min(max(_COMPLETION * plan.budget, _COMPLETED * plan.rungs[-1]), _MOST_COMPLETION * plan.budget)
         self._domain = Region(space)
         # One row per trial, in the order of their ids.
         self._ids: list[int] = []
-        self._columns: Columns = {name: [] for name in space.names}
+        self._columns: dict[str, list[Value]] = {name: [] for name in space.names}
         self._values = np.empty((0, len(plan.rungs)))  # as of `Results`
         self._aims = np.empty(0, np.int64)  # epochs that it has or is on its way to
         self._idle = np.empty(0, np.bool_)  # it waits to go on, and can
@@ -144,7 +146,7 @@ class Search:
         curve, over = self._told.pop(job.id)
         row, rungs = self._rows[job.id], self._plan.rungs
         trained = min(len(curve), job.epochs)
-        self._spent -= job.epochs - max(trained, job.start)
+        self._spent -= job.epochs - max(trained, job.start, 1)  # not even a failure is free, or failing had no end
         for k, rung in enumerate(rungs):
             if job.start < rung <= trained:
                 self._values[row, k] = curve[rung - 1]
@@ -185,11 +187,16 @@ class Search:
         return merit
 
     def _start(self, left: int) -> Job | None:
-        """The next trial of the newest stage, or the first of a new one; none when what is left is to finish others."""
+        """The next trial of the newest stage, or the first of a new one.
+
+        None when what is left is to complete others, and while there is nothing to learn from.
+        """
         first = self._plan.rungs[0]
-        if first > left or (self.stages and left <= FINISH * self._plan.budget):
+        if first > left or (self.stages and left <= self._kept):
             return None
         if not self._fresh:
+            if self.stages and not np.isfinite(self._values).any():
+                return None
             self._lay_out()
         return Job(self._ids[self._fresh.pop()], 0, first, len(self.stages) - 1)
 
@@ -201,7 +208,7 @@ class Search:
         found = propose(self._domain, seen, self._plan.rungs, self._seed, number, count)
         self._domain, self._expected = found.domain, found.expected
         self.stages.append(
-            Planned(number, f"s{number:02}", found.region, found.columns, seeds(self._seed, number, count))
+            Planned(number, stage_name(number), found.region, found.columns, seeds(self._seed, number, count))
         )
         for name, column in found.columns.items():
             self._columns[name] += column

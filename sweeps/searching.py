@@ -87,6 +87,12 @@ class Searching:
         before = self._scores.get(trial, np.empty(0))[:start]
         scores = np.concatenate([before, self._objective.scores(values)])
         self._scores[trial] = scores
+        self._tell(trial, scores, start, epochs, completed)
+
+    def _tell(self, trial: int, scores: Floats, start: int, epochs: int, completed: bool) -> None:
+        """Tell the search of an end; one that is no result of the training is an infinite last score."""
+        if not completed:
+            scores = np.append(scores[: max(start, len(scores) - 1)], np.inf)
         self._search.tell(trial, scores, not completed or len(scores) < epochs)
 
     def _open_stages(self) -> None:
@@ -102,15 +108,11 @@ class Searching:
         if past is None:
             return False
         scores = past.scores[: job.epochs]
-        if self._pieces[job.id] <= past.whole:
-            self._search.tell(job.id, scores, len(scores) < job.epochs)
-        elif past.over:
-            self._search.tell(job.id, scores, True)
-        else:
-            self._scores[job.id] = scores
-            return False
         self._scores[job.id] = scores
-        return True
+        completed = self._pieces[job.id] <= past.whole
+        if completed or past.over:
+            self._tell(job.id, scores, job.start, job.epochs, completed)
+        return completed or past.over
 
     def _stored(self, stage: Planned) -> dict[int, _Past]:
         """What is stored of a stage's trials."""

@@ -25,6 +25,8 @@ from workers.training import did_you_mean
 
 CONFIRM = "confirm"  #: the stage in which a search trains its best configs again, with new seeds
 CONFIRMATIONS = 3  #: seeds of each: fewer have no spread worth naming
+MODEL = "model"  #: the method of a stage whose configs a model of the earlier results proposes
+MAX_MODELLED = 1_000  #: trials of such a stage: one after the other they are weighed against each other
 SEARCH = "search"  #: the method of a stage that a search lays out
 MAX_TRIALS = 100_000_000
 _TOP = ("train", "setup", "metric", "mode", "seed", "space", "stage", "search", "stop", "run")
@@ -44,7 +46,7 @@ class StageSettings:
         name: Its name, in the tables and in file names.
         trials: How many trials.
         epochs: Budget of each.
-        method: How configs are drawn; one of `METHODS`.
+        method: How configs are drawn: one of `METHODS`, or "model".
         include: Configs of the first trials, full or partial.
         continued: How many of the best earlier trials go on to this stage's budget.
     """
@@ -279,8 +281,10 @@ def _stage(written: Any, number: int, space: Space) -> StageSettings:
     where = f"stage {name!r}"
     section = _Section(where, written, _STAGE)
     method = section.text("method", default="random")
-    if method not in METHODS:
-        raise UsageError(f"{where}: unknown method {method!r}{did_you_mean(method, METHODS)}")
+    if method not in (*METHODS, MODEL):
+        raise UsageError(f"{where}: unknown method {method!r}{did_you_mean(method, (*METHODS, MODEL))}")
+    if method == MODEL and not number:
+        raise UsageError(f"{where}: a model needs results to learn from: use another method for the first stage")
     continued = section.whole("continue", 0, 0, MAX_TRIALS)
     if continued and not number:
         raise UsageError(f"{where}: continue = {continued}, but no stage comes before it: leave it out")
@@ -290,10 +294,12 @@ def _stage(written: Any, number: int, space: Space) -> StageSettings:
         raise UsageError(f"{where}: include must be a list of configs, such as [{{ lr = 1e-3 }}]")
     if len(include) > trials:
         raise UsageError(f"{where}: includes {len(include)} configs but has {trials} trials")
+    if method == MODEL and trials > MAX_MODELLED:
+        raise UsageError(f"{where}: a model proposes at most {MAX_MODELLED:,} trials; found {trials:,}")
+    if method in ("grid", MODEL) and include:
+        raise UsageError(f"{where}: a {method} has its own configs: leave out include, or use another method")
     if method == "grid":
         trials = grid_size(space, trials)
-        if include:
-            raise UsageError(f"{where}: a grid has its own configs: leave out include, or use another method")
     configs = tuple(config_from(config, space, f"{where}, include {i + 1}") for i, config in enumerate(include))
     return StageSettings(name, trials, section.whole("epochs"), method, configs, continued)
 

@@ -204,7 +204,8 @@ class StageRun:
             while (order := self._schedule.order(slot, len(slots))) is not None:
                 columns, seeds = configs(self._books, order.trials)
                 starts, ends = self._goals.of(order.trials)
-                batch = Batch(order.batch, order.trials, seeds, starts, ends, columns, order.eager)
+                names = {n: self._books[n].name for n in np.unique(stages_of(order.trials)).tolist()}
+                batch = Batch(order.batch, order.trials, seeds, starts, ends, columns, order.eager, names)
                 self._slots.backend.submit(slot, batch)
 
     def _take_in(self, events: list[Event]) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 from sweeps.space import Floats
 from workers.messages import Ints
 
-_MAX_FITTED = 128  #: values that lengths are fitted on
-_STEPS = 25
+_MAX_FITTED = 96  #: values that lengths are fitted on
+_STEPS = 20
 _LEAST_NOISE = 1e-6
 _LENGTH, _LENGTH_SPREAD = 0.35, 1.0  #: prior of lengths, log-normal; it grows with the root of their number
 _NOISE, _NOISE_SPREAD = 0.01, 1.5
@@ -53,10 +53,12 @@ class Surface:
         variance = self.height - np.sum((self.whitening @ across) ** 2, axis=0)
         return self.mean + self.scale * (across.T @ self.weights), self.scale**2 * np.maximum(variance, 1e-12)
 
-    def covariance(self, x: Floats, y: Floats) -> Floats:
-        """(m, k) covariance of the function at points x (m, p) with that at points y (k, p)."""
-        left, right = (self.whitening @ (self.height * _kernel(self.x, at, self.lengths)) for at in (x, y))
-        return self.scale**2 * (self.height * _kernel(x, y, self.lengths) - left.T @ right)
+    def joint(self, x: Floats) -> tuple[Floats, Floats]:
+        """(m,) the mean at points x (m, p), and their (m, m) covariance."""
+        across = self.height * _kernel(self.x, x, self.lengths)
+        half = self.whitening @ across
+        covariance = self.height * _kernel(x, x, self.lengths) - half.T @ half
+        return self.mean + self.scale * (across.T @ self.weights), self.scale**2 * covariance
 
 
 def fit(x: Floats, y: Floats, owners: Ints) -> Surface:
@@ -87,7 +89,8 @@ def _most_likely(x: Floats, z: Floats, owners: Ints) -> Floats:
     length = np.log(_LENGTH * np.sqrt(count))
     prior = np.r_[np.full(count, length), 0.0, np.log(_NOISE)]
     spread = np.r_[np.full(count, _LENGTH_SPREAD), 1.0, _NOISE_SPREAD]
-    theta, best, found = prior, np.inf, prior
+    best, theta = np.inf, prior
+    found: Floats = prior
     step, last = np.full(len(theta), 0.3), np.zeros(len(theta))
     for _ in range(_STEPS):
         loss, slope = _unlikeliness(x, z, owners, theta)
@@ -125,10 +128,12 @@ def _unlikeliness(x: Floats, z: Floats, owners: Ints, theta: Floats) -> tuple[fl
 def _kernel(x: Floats, y: Floats, lengths: Floats) -> Floats:
     """(n, m) Matern 5/2 kernel of height one."""
     root = np.sqrt(5.0 * _squares(x, y, lengths))
-    return (1 + root + root**2 / 3) * np.exp(-root)
+    kernel: Floats = (1 + root + root**2 / 3) * np.exp(-root)
+    return kernel
 
 
 def _squares(x: Floats, y: Floats, lengths: Floats) -> Floats:
     """(n, m) squared distances between points x (n, p) and y (m, p), in lengths."""
     x, y = x / lengths, y / lengths
-    return np.maximum(np.sum(x**2, axis=1)[:, None] + np.sum(y**2, axis=1)[None] - 2 * x @ y.T, 0.0)
+    squared: Floats = np.sum(x**2, axis=1)[:, None] + np.sum(y**2, axis=1)[None] - 2 * x @ y.T
+    return np.maximum(squared, 0.0)

@@ -293,7 +293,8 @@ def _opened(path: pathlib.Path) -> Iterator[pq.ParquetFile]:
     try:
         with pa.OSFile(str(path)) as file:
             found = verified(file)
-            _check_columns(found.schema_arrow, path.parent.name)
+            table = path.name.partition(".")[0] if path.suffix == ".ready" else path.parent.name
+            _check_columns(found.schema_arrow, table)
             yield found
     except FileNotFoundError:
         raise

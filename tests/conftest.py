@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import hypothesis
 import pytest
 
-from sweeps.cli import main
+from analysis.command import main
 from sweeps.launch import check, launch, reference
 from sweeps.progress import open_view
 from sweeps.settings import settings_from

@@ -20,7 +20,10 @@ KILLS = "tests/sweeps/test_kills.py"
 FAULTS = "tests/sweeps/test_disk_faults.py"
 DAMAGE = "tests/sweeps/test_damage.py"
 STORE, SCHEDULE, LEDGER = "tests/sweeps/test_store.py", "tests/sweeps/test_schedule.py", "tests/sweeps/test_ledger.py"
+TORN, CHANGES = "tests/sweeps/test_torn.py", "tests/sweeps/test_changes.py"
+STRANGER, PRIVACY = "tests/sweeps/test_hostile_run.py", "tests/sweeps/test_privacy.py"
 LIMIT_S = 300
+SEEDS = "600"  #: of the simulation, for each bug
 
 
 @dataclass(frozen=True)
@@ -66,15 +69,22 @@ BUGS = (
     Bug(
         "trials are written before their reports",
         "sweeps/store.py",
-        '_TABLES = ("reports", "attempts", "trials")',
-        '_TABLES = ("trials", "attempts", "reports")',
+        '_TABLES = ("reports", "attempts", _CONTINUED, "trials")',
+        '_TABLES = ("trials", "attempts", _CONTINUED, "reports")',
         KILLS,
     ),
     Bug(
         "attempts are written after their trials",
         "sweeps/store.py",
-        '_TABLES = ("reports", "attempts", "trials")',
-        '_TABLES = ("reports", "trials", "attempts")',
+        '_TABLES = ("reports", "attempts", _CONTINUED, "trials")',
+        '_TABLES = ("reports", "trials", "attempts", _CONTINUED)',
+        SIMULATION,
+    ),
+    Bug(
+        "rows of trials that went on are written when their flush is done already",
+        "sweeps/store.py",
+        '_TABLES = ("reports", "attempts", _CONTINUED, "trials")',
+        '_TABLES = ("reports", "attempts", "trials", _CONTINUED)',
         SIMULATION,
     ),
     Bug(
@@ -101,15 +111,15 @@ BUGS = (
     Bug(
         "a finished file takes its place before its parts are gone for good",
         "sweeps/store.py",
-        "        sync_folder(table)  # else a power cut might leave the parts beside the file\n",
+        "            sync_folder(self.folder / each)  # else a power cut might leave the parts beside the file\n",
         "",
         SIMULATION,
     ),
     Bug(
         "a finished file takes its place before its parts are removed",
         "sweeps/store.py",
-        "        for name in self._names(found[1]):\n",
-        '        os.link(ready, table / f"{stage}.parquet")\n        for name in self._names(found[1]):\n',
+        '        for each in (_CONTINUED, "trials") if',
+        '        os.link(ready, table / f"{stage}.parquet")\n        for each in (_CONTINUED, "trials") if',
         STORE,
     ),
     Bug(
@@ -248,7 +258,7 @@ BUGS = (
     Bug(
         "reports of a lost attempt stay",
         "sweeps/stage.py",
-        "        self._ledger.drop(np.array(loss.again, np.int64))\n        for trial",
+        "        self._drop(loss.again)\n        for trial",
         "        for trial",
         SIMULATION,
     ),
@@ -265,6 +275,55 @@ BUGS = (
         "        belongs = np.isin(everything.trial, trials)\n",
         "        belongs = np.ones(len(everything.trial), np.bool_)\n",
         SIMULATION,
+    ),
+    Bug(
+        "a flush that is half in the file of its stage is set aside",
+        "sweeps/damage.py",
+        "    if not {path.parent.name for path in flush} >= _TABLES:\n",
+        "    if not flush:\n",
+        TORN,
+    ),
+    Bug(
+        "of a torn flush the reports go first",
+        "sweeps/damage.py",
+        "        for path in flush:\n            os.replace(",
+        "        for path in reversed(flush):\n            os.replace(",
+        TORN,
+    ),
+    Bug(
+        "a file takes the place of its parts though it is torn",
+        "sweeps/store.py",
+        "                check(self.folder / _PENDING / name)  # while its parts are still there, if they are\n",
+        "",
+        TORN,
+    ),
+    Bug(
+        "a changed trainer is not seen",
+        "sweeps/changes.py",
+        "            found.append(Change(Kind.CODE,",
+        "            print(Change(Kind.CODE,",
+        CHANGES,
+    ),
+    Bug(
+        "a finished run takes the digest of a trainer that it was not made with",
+        "sweeps/changes.py",
+        'return {**after, "source": before["source"]}, f',
+        "return after, f",
+        CHANGES,
+    ),
+    Bug(
+        "a link in a run's folder is followed",
+        "sweeps/private.py",
+        "    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):",
+        "    if stat.S_ISFIFO(mode):",
+        STRANGER,
+    ),
+    Bug(
+        "files are as open as the umask has them",
+        "sweeps/private.py",
+        "_FILE = 0o600",
+        "_FILE = 0o666",
+        PRIVACY,
     ),
 )
 
@@ -299,7 +358,7 @@ def main(words):
 def passes(copy, test):
     """Whether a test file passes with the copy in the place of the package."""
     command = [sys.executable, "-P", "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", test]
-    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "SEEDS": SEEDS}
     try:
         done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=LIMIT_S, text=True)
     except subprocess.TimeoutExpired:

@@ -13,7 +13,6 @@ import pytest
 from conftest import run_sweep, sweep
 from simulation.states import state_of
 
-import analysis.command  # noqa: F401 - the verbs that it adds
 from sweeps.errors import SweepError
 from sweeps.tables import write
 
@@ -83,6 +82,15 @@ def test_a_link_in_the_place_of_what_is_about_to_be_written_is_refused_too(their
         (theirs / name).unlink()
     (theirs / "logs" / "one-0.log").symlink_to(victim)
     assert again(theirs)[0].code == 0
+    assert victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["report.html", ".report.html.tmp"])
+def test_the_report_is_written_through_no_link(call, theirs, tmp_path, name):
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (theirs / name).symlink_to(victim)
+    assert call("report", theirs).code in (0, 2)
     assert victim.read_text() == "mine"
 
 

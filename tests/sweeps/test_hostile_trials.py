@@ -56,7 +56,7 @@ def hostile(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("MARK", mark)
         ended, _ = run_sweep(written(), folder, backend="local", slots=1)
-    assert ended.code == 0
+    assert ended.code == 1  # done, and some trials failed
     return folder, *(pd.read_parquet(folder / table) for table in ("trials", "reports", "attempts")), mark
 
 
@@ -107,3 +107,14 @@ def test_a_trial_that_moves_does_not_move_the_results_of_a_run_in_the_same_proce
     run_sweep(keys, pathlib.Path("runs/x"))
     assert pathlib.Path.cwd() == tmp_path
     assert set(contents(tmp_path / "runs" / "x")) == {f"{t}/000-one.parquet" for t in ("trials", "reports", "stages")}
+
+
+@pytest.mark.parametrize("backend", ["inline", "local"])
+def test_a_metric_may_be_called_anything_and_its_column_is_a_name_that_can_be_read(folder, backend):
+    stages = [{"name": "one", "trials": 3, "epochs": 1}]
+    ended, _ = run_sweep(sweep(stages=stages) | {"train": f"{TRAINERS}:names"}, folder, backend=backend)
+    assert ended.code == 0
+    table = pd.read_parquet(folder / "reports")
+    assert all(name.isprintable() for name in table.columns)
+    odd = ["", "a\\x1b[2Jb", "nul\\x00", "r\\u202etl", "new\\nline", "half\\ud800", "\\u2028", "x" * 5_000, "7", "None"]
+    assert table[odd].to_numpy().tolist() == [list(range(10))] * 3

@@ -10,7 +10,6 @@ from conftest import run_sweep, sweep
 from hypothesis import given
 from hypothesis import strategies as st
 
-import analysis.command  # noqa: F401 - the verbs that it adds
 from sweeps.errors import UsageError
 from sweeps.secret import hidden, refuse_secrets
 from sweeps.settings import settings_from
@@ -99,7 +98,7 @@ def test_what_a_trainer_says_is_stored_without_the_passwords_in_its_urls(folder,
     written = sweep(stages=STAGES) | {"train": f"{trainer}:train"}
     _, said = run_sweep(written, folder, backend="local")
     call("report", folder)
-    assert (folder / "report.html").exists()
+    assert stat.S_IMODE((folder / "report.html").stat().st_mode) == 0o600
     shown = call("show", folder, "one/0").out
     assert "https://me:***@db.example/x?api_key=***" in shown
     for text in (said, shown, *(path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file())):

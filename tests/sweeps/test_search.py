@@ -20,13 +20,13 @@ EPOCHS = 9
 
 
 def curve_of(search, id, epochs):
-    """Scores of a trial: a bowl in lr that falls with epochs, with a cliff past 3e-2."""
+    """Scores of a trial: a bowl round lr = 1e-2 that falls with epochs; past 3e-2 it dies in epoch 2."""
     columns = search.stages[id >> BITS].columns
     lr, width = (columns[name][id & (2**BITS - 1)] for name in ("lr", "width"))
-    away = (np.log10(lr) + 3) ** 2 + abs(np.log2(width) - 6) / 10
+    away = (np.log10(lr) + 2) ** 2 + abs(np.log2(width) - 6) / 10
     scores = away + 1.0 / np.arange(1, epochs + 1)
     if lr > 3e-2:
-        scores = np.r_[scores[:1], np.inf][:epochs]
+        return np.r_[scores[:1], np.inf][:epochs]
     return scores
 
 
@@ -48,17 +48,17 @@ def searched(pick, trainings=8, workers=3, seed=0, space=SPACE):
     return search, jobs
 
 
-@settings(max_examples=10)
+@settings(max_examples=4)
 @given(st.randoms(use_true_random=False), st.integers(1, 5))
 def test_the_same_jobs_come_whatever_the_order_of_results(chance, workers):
-    search, jobs = searched(lambda running: chance.randrange(running), workers=workers)
-    again, same = searched(lambda running: 0, workers=workers)
+    search, jobs = searched(lambda running: chance.randrange(running), trainings=5, workers=workers)
+    again, same = searched(lambda running: 0, trainings=5, workers=workers)
     assert jobs == same
     assert [stage.columns for stage in search.stages] == [stage.columns for stage in again.stages]
     assert [stage.region for stage in search.stages] == [stage.region for stage in again.stages]
 
 
-@pytest.mark.parametrize("trainings", [1, 3, 8, 20])
+@pytest.mark.parametrize("trainings", [1, 3, 10])
 @pytest.mark.parametrize("workers", [1, 4])
 def test_every_job_goes_on_where_the_trials_last_one_ended_and_the_budget_is_kept(trainings, workers):
     search, jobs = searched(lambda running: 0, trainings, workers)
@@ -105,12 +105,8 @@ def test_a_trial_that_died_never_goes_on():
 
 
 def test_the_epochs_that_dead_trials_left_are_spent_on_others():
-    cliff, sound = (
-        searched(lambda r: 0, 20),
-        searched(lambda r: 0, 20, space=SPACE.narrowed({"lr": Range(1e-5, 1e-2, log=True)})),
-    )
-    spent = [sum(j.epochs - j.start for j in jobs) for _, jobs in (cliff, sound)]
-    assert spent[0] > spent[1]
+    _, jobs = searched(lambda running: 0, 20)
+    assert sum(job.epochs - job.start for job in jobs) > 20 * EPOCHS
 
 
 def test_a_trainer_that_ends_by_itself_is_a_result_and_is_not_asked_to_go_on():
@@ -146,12 +142,13 @@ def test_a_search_ends_when_every_trial_fails():
             begun += 1
             search.tell(job.id, np.empty(0), True)
     assert search.done
-    assert begun <= 100
+    assert begun == len(search.stages[0].seeds)
+    assert len(search.stages) == 1
 
 
 def test_most_trials_of_later_stages_lie_where_scores_are_good():
     search, _ = searched(lambda running: 0, 20)
-    late = [abs(np.log10(lr) + 3) for stage in search.stages[4:] for lr in stage.columns["lr"]]
+    late = [abs(np.log10(lr) + 2) for stage in search.stages[4:] for lr in stage.columns["lr"]]
     assert np.median(late) < 0.3
     assert search.stages[-1].region.space.parameters["lr"].high < 1e-1
     assert any("lr" in sentence for sentence in search.stages[-1].region.evidence)
