@@ -1,7 +1,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup sweep test lint lock clean
+.PHONY: setup sweep test simulate kills planted-bugs lint docs lock clean
 
 setup: .venv/ready
 
@@ -24,10 +24,28 @@ lint: setup
 test: lint
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
+docs: setup
+	$(BIN)/sphinx-build -q -W --keep-going docs build/site
+	@echo "the docs are in build/site/index.html"
+
+# Not part of `make test`: as long as one likes.
+SEEDS ?= 20000
+FIRST ?= 0
+simulate: setup
+	$(BIN)/python tests/simulate.py $(FIRST) $(SEEDS)
+
+N ?= 300
+BACKEND ?= local
+kills: setup
+	$(BIN)/python tests/kills.py $(N) $(FIRST) $(BACKEND)
+
+planted-bugs: setup
+	$(BIN)/python tests/planted_bugs.py
+
 lock: setup
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --universal --python-version 3.11 \
 	  --custom-compile-command "make lock" -q -o requirements.lock
 
 clean:
-	rm -rf .venv runs .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv runs build .hypothesis .mypy_cache .ruff_cache .pytest_cache

@@ -1,7 +1,8 @@
 """A corpus of training curves whose faults are known, because what cures them was really trained.
 
 A *case* is a data set, an update rule and a budget, drawn from a seed. In each case the same problem is trained by
-eight kinds of network or data (`KINDS`), each at every rung of a ladder of learning rates, for 2.5 times the budget.
+nine kinds of network or data (`KINDS`), each at every rung of a ladder of learning rates, for 2.5 times the budget;
+by the reference network, or by torch where the seed is `TORCH` or more.
 A trial is the first part of such a run, cut as a sweep would cut it. What is wrong with it is then no opinion:
 
     the learning rate was too high, if a lower rung ends with a much lower loss;
@@ -14,21 +15,25 @@ no one can call: those are left out, and counted.
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import ModuleType
 
 import numpy as np
 
 from workers import datasets, reference
 from workers.datasets import Dataset
 
-KINDS = ("base", "tiny", "few", "noise", "deep", "deep small", "unscaled", "small")
+KINDS = ("base", "tiny", "few", "noise", "deep", "deep small", "unscaled", "small", "growing")
 RATES = {"sgd": 10.0 ** np.arange(-4, 0.8, 0.5), "momentum": 10.0 ** np.arange(-5, 0.3, 0.5)}
 RATES["adam"] = 10.0 ** np.arange(-5.5, 0.3, 0.5)
 BUDGETS = (8, 15, 30)
 LONGER = 2.5  # times the budget
-TWIN = {"small": "base", "deep small": "deep"}  # the same network, well initialised
+TWIN = {"small": "base", "deep small": "deep", "growing": "base"}  # the same network, well initialised, a falling rate
+TORCH = 10_000  # seeds from here on are trained by torch
+GROWTH = 10.0  # of the learning rate within the budget, where it grows
 METRICS = ("loss", "train_acc", "val_acc", "learning_rate", "update_ratio")
 
 
@@ -37,6 +42,7 @@ class Case:
     """What all trainings of a seed share.
 
     Attributes:
+        trainer: Whose `train` and `initial_loss` they are of.
         data: What is learnt, by kind.
         update: The update rule.
         epochs: The budget of a trial.
@@ -44,11 +50,17 @@ class Case:
         chance: Loss of a network that knows nothing, log(classes).
     """
 
+    trainer: ModuleType
     data: Mapping[str, Dataset]
     update: str
     epochs: int
     settings: Mapping[str, Mapping[str, object]]
     chance: float
+
+    def initial_loss(self, seed: int, kind: str) -> float:
+        """The loss of an untrained network, without regularisation."""
+        keys = {name: self.settings[kind][name] for name in ("hidden", "layers", "init") if name in self.settings[kind]}
+        return self.trainer.initial_loss(0.0, **keys, seed=seed, data=self.data[kind])
 
 
 def draw(seed: int) -> Case:
@@ -76,7 +88,9 @@ def draw(seed: int) -> Case:
     settings["deep"] |= {"layers": 3}
     settings["small"] |= {"init": "small"}
     settings["deep small"] |= {"layers": 3, "init": "small"}
-    return Case(kinds, update, int(rng.choice(BUDGETS)), settings, math.log(classes))
+    epochs = int(rng.choice(BUDGETS))
+    settings["growing"] |= {"decay": GROWTH ** (1 / epochs)}
+    return Case(_trainer(seed), kinds, update, epochs, settings, math.log(classes))
 
 
 def train(seed: int) -> dict[str, np.ndarray]:
@@ -88,13 +102,18 @@ def train(seed: int) -> dict[str, np.ndarray]:
         grid = np.full((len(RATES[found.update]), total, len(METRICS)), np.nan)
         for rung, rate in enumerate(RATES[found.update]):
             keys = found.settings[kind]
-            trainer = reference.train(lr=float(rate), **keys, epochs=total, seed=seed, data=found.data[kind])
-            for epoch, report in enumerate(trainer):
+            run = found.trainer.train(lr=float(rate), **keys, epochs=total, seed=seed, data=found.data[kind])
+            for epoch, report in enumerate(run):
                 grid[rung, epoch] = [report[name] for name in METRICS]
                 if not math.isfinite(report["loss"]):
                     break
         runs[kind] = grid
     return runs
+
+
+def _trainer(seed: int) -> ModuleType:
+    """Who trains the case of a seed; torch is imported where it is used only."""
+    return reference if seed < TORCH else importlib.import_module("torch_network")
 
 
 def _spread(x: np.ndarray) -> np.ndarray:

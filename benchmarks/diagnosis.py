@@ -1,38 +1,48 @@
 """Precision and recall of every finding, on curves that the rules were not tuned on.
 
-    .venv/bin/python benchmarks/diagnosis.py [FIRST_SEED] [SEEDS]
+    .venv/bin/python benchmarks/diagnosis.py [FIRST_SEED] [SEEDS] [FOLDER]
 
-The rules were tuned on seeds 0 to 59; the table of docs/diagnosis.md is of seeds 200 to 259. Ten minutes on two cores.
+The rules were tuned on seeds 0 to 59 and 100 to 159; the tables of docs/diagnosis.md are of seeds 300 to 359, and of
+a twentieth as many that torch trains. Half an hour on two cores; FOLDER keeps the trainings, and the next time takes a
+minute.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
+import pathlib
 import sys
 from collections.abc import Mapping
+from functools import partial
 from multiprocessing import Pool
 
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the networks are small
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # the networks are small
 
 import numpy as np
 import pandas as pd
-from corpus import METRICS, Case, draw, train
-from labels import NO, UNCLEAR, YES, labels
+from corpus import METRICS, TORCH, Case, draw, train
+from labels import NO, UNCLEAR, YES, labels, outcomes
 
 from analysis.diagnosis import RULES, trial_findings
 from analysis.findings import PROBLEM
 from analysis.frames import Frames
 from sweeps.rules import BlowUp, NonFinite
 
-FIRST, SEEDS = 200, 60
-TOO_HIGH = ["diverged", "high plateau", "loss rising", "noisy"]  # findings that all advise a lower rate
+FIRST, SEEDS = 300, 60
+TOO_HIGH = ["diverged", "high plateau", "loss rising"]  # findings that advise a lower rate, before all else
+DATA = ("few", "noise", "unscaled")  # kinds that differ in their data, as the trials of one sweep never do
+_FAR = 1000  # rungs of a kind, in the number of a trial
 
 
 def frames_of(case: Case, runs: Mapping[str, np.ndarray]) -> Frames:
-    """The runs as a sweep would have stored them: cut at the budget, or where a rule stops them."""
+    """The runs as a sweep would have stored them: cut at the budget, or where a rule stops them.
+
+    Networks of all sizes and depths are one stage, as a sweep over these would have them.
+    """
     trials, reports = [], []
-    for kind, grid in runs.items():
+    for number, (kind, grid) in enumerate(runs.items()):
         for rung, run in enumerate(grid):
             seen: list[dict[str, float]] = []
             reason = None
@@ -41,34 +51,42 @@ def frames_of(case: Case, runs: Mapping[str, np.ndarray]) -> Frames:
                 reason = NonFinite().judge(seen) or BlowUp("loss", 3.0).judge(seen)
                 if reason:
                     break
-            key = {"stage": kind, "trial": rung}
+            key = {"stage": kind if kind in DATA else "networks", "trial": number * _FAR + rung}
             status = "stopped" if reason else "completed"
-            trials.append({**key, "status": status, "reason": reason, "epochs": len(seen)})
+            told = {"status": status, "reason": reason, "epochs": len(seen), "kind": kind, "rung": rung}
+            trials.append({**key, **told})
             reports += [{**key, "epoch": i + 1, **report} for i, report in enumerate(seen)]
     return Frames(pd.DataFrame(trials), pd.DataFrame(reports), pd.DataFrame(), pd.DataFrame())
 
 
-def judged(seed: int, runs: Mapping[str, np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The labels of a case's trials, and what the diagnosis says of them: a column of flags per finding.
+def judged(seed: int, runs: Mapping[str, np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The labels of a case's trials, and what the diagnosis says of them with and without `update_ratio`.
 
     The diagnosis is not told the number of classes, as in a report, but for the initial loss.
     """
     case = draw(seed)
     frames = frames_of(case, runs)
-    stopped = {kind: (part["status"] == "stopped").to_numpy() for kind, part in frames.trials.groupby("stage")}
-    truth = labels(seed, case, runs, stopped)
+    stopped = {kind: (part["status"] == "stopped").to_numpy() for kind, part in frames.trials.groupby("kind")}
+    truth = labels(outcomes(seed, case, runs, stopped))
+    bare = Frames(frames.trials, frames.reports.drop(columns="update_ratio"), frames.stages, frames.attempts)
+    return truth, *(_said(seed, case, each).reindex(truth.index, fill_value=False) for each in (frames, bare))
+
+
+def _said(seed: int, case: Case, frames: Frames) -> pd.DataFrame:
+    """A row per trial with findings, a column of flags per finding."""
     found = trial_findings(frames, metric="val_acc", mode="max")
     told = trial_findings(frames, metric="val_acc", mode="max", classes=round(math.exp(case.chance)))
     found = pd.concat([found, told[told["finding"] == "initial loss"]])
-    said = pd.crosstab([found["stage"], found["trial"]], found["finding"]) > 0
-    said.index = pd.MultiIndex.from_tuples([(seed, *key) for key in said.index], names=truth.index.names)
-    return truth, said.reindex(truth.index, fill_value=False)
+    found = found.merge(frames.trials[["stage", "trial", "kind", "rung"]], on=["stage", "trial"])
+    said = pd.crosstab([found["kind"], found["rung"]], found["finding"]) > 0
+    said.index = pd.MultiIndex.from_tuples([(seed, *key) for key in said.index], names=["seed", "kind", "rung"])
+    return said
 
 
 def table(truth: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
     """A row per finding: clear cases, precision, recall, and how many could not be called."""
-    said = said.reindex(columns=[rule.name for rule in RULES if rule.name in truth], fill_value=False).fillna(False)
-    columns = {name: said[name].astype(bool) for name in said}
+    said = said.reindex(columns=[rule.name for rule in RULES if rule.name in truth]).fillna(False).astype(bool)
+    columns = {name: said[name] for name in said}
     columns["lr too high"] = said[TOO_HIGH].any(axis=1)
     rows = []
     for name, flags in columns.items():
@@ -80,39 +98,58 @@ def table(truth: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
                 "clear cases": int(yes.sum()),
                 "clearly none": int(no.sum()),
                 "unclear": int((truth[name] == UNCLEAR).sum()),
-                "precision": right / max(right + wrong, 1),
-                "recall": right / max(int(yes.sum()), 1),
+                "precision": right / (right + wrong) if right + wrong else math.nan,
+                "recall": right / int(yes.sum()) if yes.any() else math.nan,
                 "of healthy": float(flags[truth["healthy"] == YES].mean()),
             }
         )
     return pd.DataFrame(rows).set_index("finding")
 
 
-def of_seed(seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Labels and findings of a case, trained here and now."""
-    return judged(seed, train(seed))
+def of_seed(folder: pathlib.Path | None, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Labels and findings of a case, trained here and now unless the folder has it."""
+    path = None if folder is None else folder / f"{seed}.npz"
+    if path is not None and path.is_file():
+        return judged(seed, dict(np.load(path)))
+    runs = train(seed)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **runs)
+    return judged(seed, runs)
 
 
-def show(truth: pd.DataFrame, said: pd.DataFrame) -> None:
-    """Print the table as the docs have it."""
-    print("| finding | clear cases | clearly none | unclear | precision | recall | said of healthy |")
+def show(title: str, found: list[tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]]) -> None:
+    """Print a table as the docs have it; in brackets what is without `update_ratio`, where that differs."""
+    truth, said, bare = (pd.concat(each) for each in zip(*found, strict=True))
+    print(f"\n{title}\n\n| finding | clear cases | clearly none | unclear | precision | recall | said of healthy |")
     print("|---|---|---|---|---|---|---|")
+    without = table(truth, bare)
     for name, row in table(truth, said).iterrows():
         counts = " | ".join(f"{int(row[key]):,}" for key in ("clear cases", "clearly none", "unclear"))
-        print(f"| {name} | {counts} | {row['precision']:.2f} | {row['recall']:.2f} | {row['of healthy']:.1%} |")
+        rates = []
+        for key in ("precision", "recall"):
+            one, other = f"{row[key]:.2f}", f"{without.loc[name, key]:.2f}"
+            rates.append(one if one == other else f"{one} ({other})")
+        print(f"| {name} | {counts} | {' | '.join(rates)} | {row['of healthy']:.1%} |".replace("nan", "-"))
     healthy = truth["healthy"] == YES
-    problems = said.reindex(columns=[rule.name for rule in RULES if rule.severity == PROBLEM], fill_value=False)
+    problems = said.reindex(columns=[rule.name for rule in RULES if rule.severity == PROBLEM])
     share = problems.fillna(False).astype(bool).any(axis=1)[healthy].mean()
     print(f"\n{len(truth):,} trials, {int(healthy.sum())} of them healthy; a problem is found in {share:.1%} of these")
 
 
 def main() -> None:
     """Train, diagnose, compare."""
-    first = int(sys.argv[1]) if len(sys.argv) > 1 else FIRST
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else SEEDS
+    given = dict(enumerate(sys.argv[1:]))
+    first, count = int(given.get(0, FIRST)), int(given.get(1, SEEDS))
+    folder = pathlib.Path(given[2]) if 2 in given else None
+    seeds = {"the reference network": range(first, first + count)}
+    if importlib.util.find_spec("torch") is None:
+        print("torch is not installed: its networks are left out")
+    else:
+        seeds["torch"] = range(TORCH + first, TORCH + first + math.ceil(count / 20))
     with Pool(2) as pool:
-        pairs = pool.map(of_seed, range(first, first + count), chunksize=1)
-    show(pd.concat([truth for truth, _ in pairs]), pd.concat([said for _, said in pairs]))
+        for title, some in seeds.items():
+            show(title, pool.map(partial(of_seed, folder), some, chunksize=1))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What is wrong with each trial of the corpus, told by what happened when it was mended.
+"""What is wrong with each trial of the corpus, told by what happened when it was mended, and by what came after it.
 
-For every finding a trial is a clear case of it (YES), clearly none (NO), or one that no one can call (UNCLEAR).
-Losses are measured in `chance`, the loss of one who knows nothing.
+For every finding a trial is a clear case of it (YES), clearly none (NO), or one that no one can call (UNCLEAR), either
+because mending helped a little, or because it had two faults at a time. Losses are measured in `chance`, the loss of
+one who knows nothing; `val`, `train` and gaps are accuracies.
 """
 
 from __future__ import annotations
@@ -13,15 +14,88 @@ import numpy as np
 import pandas as pd
 from corpus import KINDS, METRICS, TWIN, Case
 
-from workers import reference
-
 YES, NO, UNCLEAR = 1, 0, -1
 _TAIL = 3  # epochs that a final value is the mean of
-_SINGLE = ("base", "deep", "small", "deep small")  # kinds with nothing wrong but, perhaps, rate or initialisation
+_SINGLE = ("base", "deep", "small", "deep small", "growing")  # nothing wrong but, perhaps, rate or initialisation
 
 
-def labels(seed: int, case: Case, runs: Mapping[str, np.ndarray], stopped: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """A row per trial (seed, kind, rung), a column per finding.
+def labels(told: pd.DataFrame) -> pd.DataFrame:
+    """A row per trial, a column per finding.
+
+    Args:
+        told: What `outcomes` tells of the trials of one or more cases.
+    """
+    with np.errstate(all="ignore"):  # what has diverged is infinite
+        return pd.DataFrame(_labels(told), index=told.index)
+
+
+def _labels(told: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The columns of `labels`."""
+    of = {str(name): told[name].to_numpy() for name in told}
+    kind = told.index.get_level_values("kind")
+    fine, single, tiny, small = ~of["bad"], kind.isin(_SINGLE), kind == "tiny", kind.isin(("small", "deep small"))
+    drop, gap, later = 1 - of["end"] / of["start"], of["train"] - of["val"], of["later"]
+    too_high, too_low = of["end"] - of["lower"], of["end"] - of["higher"]
+    lost = of["lower_val"] - of["val"]  # of the objective, by not taking a lower rate
+    table = {"diverged": _clear(of["bad"] & (of["lower"] < 1), fine)}
+
+    learns = (1 - of["higher"] / of["start"] > 0.3) | (small & (of["twin_best"] < 0.7 * of["twin_start"]))
+    dead = (1 - of["higher"] / of["start"] <= 0.3) & (too_high > 0.3)
+    waiting = fine & (abs(drop) < 0.05) & learns
+    table["loss flat"] = _clear(waiting, ~fine | (abs(drop) > 0.15) | dead)
+
+    late = (abs(of["early"] / of["start"] - 1) < 0.05) & (of["quarter"] > 0.95 * of["start"]) & (drop > 0.3)
+    quick = small & (of["twin_early"] < 0.7 * of["twin_start"])
+    table["flat then drop"] = _clear(fine & late & quick, ~fine | (of["early"] < 0.85 * of["start"]) | (drop < 0.1))
+
+    helped = fine & (too_high >= 0.3) & (lost >= 0.05) & single
+    table["high plateau"] = np.where(of["bad"], UNCLEAR, _clear(helped, (too_high < 0.03) & (lost < 0.03)))
+    table["lr too high"] = np.where(of["bad"] & (of["lower"] < 1), YES, table["high plateau"])
+
+    cure = (too_high > 0.1) | (of["end"] - of["twin_end"] > 0.1)
+    rising = (of["rose"] > 0.1) & (of["rises"] > 0.15)
+    table["loss rising"] = _clear(fine & rising & cure, ~fine | ((of["rose"] < 0.05) & (of["rises"] < 0.03)))
+
+    jumps = (of["wiggle"] > 0.08) & (of["calmer"] < of["wiggle"] / 2)
+    table["noisy"] = _clear(fine & jumps, ~fine | ((of["wiggle"] < 0.04) & (of["wiggle"] < 0.1 * of["end"])))
+
+    memorised = fine & (drop > 0.2) & (gap >= 0.1) & (of["sound_val"] - of["val"] >= 0.08)
+    table["overfitting"] = _clear(memorised & kind.isin(("few", "noise")), ~fine | (gap < 0.05))
+
+    wider = (of["wide"] - of["train"] >= 0.15) & (of["wide_val"] - of["val"] >= 0.1)
+    wider &= fine & tiny & (too_high < 0.05) & (too_low < 0.1)
+    slow = fine & ((too_low > 0.1) | (later > 0.03)) & (of["train"] < 0.9)  # more epochs, a higher rate: same advice
+    nothing = (of["wide"] - of["train"] < 0.05) & (too_low < 0.03) & (later < 0.01)
+    able = ~fine | nothing | (of["train"] > 0.9) | ((too_high > 0.2) & ~tiny)
+    table["underfitting"] = _clear(wider, ~slow & able)
+
+    steady = kind != "growing"  # what came after the budget was trained at another rate
+    table["still improving"] = _clear(
+        fine & ~waiting & (later >= 0.1) & steady, ~fine | (~waiting & (later < 0.01) & steady)
+    )
+
+    past = of["peak"] - of["val"]
+    table["best early"] = _clear(
+        fine & ~waiting & (past >= 0.04) & (of["after"] < of["peak"] - 0.03), ~fine | (past < 0.015)
+    )
+
+    ratio = of["ratio"]
+    off = ((ratio > 3e-2) & (too_high > 0.1)) | ((ratio < 3e-5) & (too_low > 0.1))
+    idle = ((ratio > 1e-3) & (too_high < 0.03)) | ((ratio < 1e-3) & (too_low < 0.03))
+    table["update ratio"] = _clear(fine & off, ~fine | (idle & ~small))
+
+    thrown = ~fine | (too_high >= 0.3)  # a second fault, and the one that the first loss shows
+    seen = (of["start"] > 2) & (of["first"] > 1.3)  # else it is gone before the first report
+    table["initial loss"] = _clear(seen & ~thrown, of["start"] < 1.3)
+
+    at_its_best = (too_high < 0.05) & (too_low < 0.05) & (later < 0.01) & (gap < 0.05) & (of["train"] > 0.9)
+    healthy = fine & at_its_best & (of["val"] > of["sound_val"] - 0.02) & (of["start"] < 2)
+    table["healthy"] = np.where(healthy, YES, NO)
+    return table
+
+
+def outcomes(seed: int, case: Case, runs: Mapping[str, np.ndarray], stopped: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """A row per trial (seed, kind, rung): how it ended, and how those did that were mended in one way each.
 
     Args:
         seed: Of the case.
@@ -30,100 +104,70 @@ def labels(seed: int, case: Case, runs: Mapping[str, np.ndarray], stopped: Mappi
         stopped: By kind: (rates,) whether a rule stops the trial.
     """
     with np.errstate(all="ignore"):
-        tables = [_of_kind(seed, kind, case, runs, stopped) for kind in KINDS]
-    return pd.concat(tables)
+        return pd.concat([_of_kind(seed, kind, case, runs, stopped) for kind in KINDS])
 
 
 def _of_kind(seed: int, kind: str, case: Case, runs: Mapping[str, np.ndarray], stopped: Mapping[str, np.ndarray]):
-    """The labels of the trials of one kind."""
-    e, chance, bad = case.epochs, case.chance, stopped[kind]
+    """The outcomes of the trials of one kind."""
+    e, chance, twin = case.epochs, case.chance, TWIN.get(kind, kind)
     quarter = max(3, e // 4)
 
     def curve(of: str, metric: str) -> np.ndarray:
-        return runs[of][:, :, METRICS.index(metric)]
+        values = runs[of][:, :, METRICS.index(metric)]
+        return values / chance if metric == "loss" else values
 
     def final(of: str, metric: str) -> np.ndarray:
         values = curve(of, metric)[:, e - _TAIL : e].mean(axis=1)
         return np.where(stopped[of] | ~np.isfinite(values), np.inf if metric == "loss" else 0.0, values)
 
-    loss, end, val, train = curve(kind, "loss"), final(kind, "loss"), final(kind, "val_acc"), final(kind, "train_acc")
-    start, twin = _initial_loss(seed, case, kind), TWIN.get(kind)
-    nowhere = np.zeros(len(end), bool)
-    lower = np.minimum.accumulate(np.r_[np.inf, end])[:-1]  # the best of all lower rates
-    higher = np.minimum.accumulate(np.r_[end, np.inf][::-1])[::-1][1:]
-    lower_val = np.maximum.accumulate(np.r_[0.0, val])[:-1]
-    too_high, too_low = (end - lower) / chance, (end - higher) / chance
-    drop = 1 - end / start
-    early = loss[:, :quarter].mean(axis=1)
-    # The objective in means of three epochs, and what it came to within the budget and after it.
-    val_curve = np.nan_to_num(curve(kind, "val_acc"))
-    rounds = (val_curve[:, :-2] + val_curve[:, 1:-1] + val_curve[:, 2:]) / 3
-    peak, at_end = rounds[:, : e - 2].max(axis=1), rounds[:, e - 3]
-    later = rounds[:, e - 2 :].max(axis=1) - peak
-    gap = train - val
-    wide, wide_val = final("base", "train_acc"), final("base", "val_acc")
+    def early(of: str) -> np.ndarray:
+        return curve(of, "loss")[:, :quarter].mean(axis=1)
 
-    table = {"diverged": _clear(bad & (lower < chance), ~bad)}
-
-    learns = 1 - higher / start > 0.3
-    dead = ~learns & (too_high > 0.3)
-    if twin:
-        learns = learns | (1 - final(twin, "loss").min() / _initial_loss(seed, case, twin) > 0.3)
-    waiting = ~bad & (abs(drop) < 0.05) & learns
-    table["loss flat"] = _clear(waiting, bad | (abs(drop) > 0.15) | dead)
-
-    late = nowhere
-    if twin:
-        quick = np.fmin.reduce(curve(twin, "loss")[:, :quarter].mean(axis=1)) < 0.7 * _initial_loss(seed, case, twin)
-        late = (abs(early / start - 1) < 0.05) & (loss[:, quarter - 1] > 0.95 * start) & (drop > 0.3) & quick
-    table["flat then drop"] = _clear(~bad & late, bad | (early < 0.85 * start) | (drop < 0.1))
-
-    helped = ~bad & (too_high >= 0.3) & (lower_val - val >= 0.05) & (kind in _SINGLE)
-    table["high plateau"] = np.where(bad, UNCLEAR, _clear(helped, too_high < 0.03))
-    table["lr too high"] = np.where(bad & (lower < chance), YES, table["high plateau"])
-
-    risen = (loss[:, e : e + e // 2].mean(axis=1) - loss[:, e // 4 : e // 2].mean(axis=1)) / chance
-    table["loss rising"] = _clear(~bad & (risen > 0.15) & (too_high > 0.1), bad | (risen < 0.03))
-
-    steps = np.diff(loss[:, e // 2 : e], axis=1)
-    wiggle = np.minimum(np.maximum(steps, 0).mean(axis=1), np.maximum(-steps, 0).mean(axis=1))
-    wiggle *= math.sqrt(math.pi) / chance
-    calmer = np.r_[np.inf, np.inf, wiggle[:-2]]  # at a tenth of the rate
-    table["noisy"] = _clear(~bad & (wiggle > 0.08) & (calmer < wiggle / 2), bad | (wiggle < 0.04))
-
-    memorised = ~bad & (gap >= 0.1) & (wide_val.max() - val >= 0.08) & (kind in ("few", "noise"))
-    table["overfitting"] = _clear(memorised, bad | (gap < 0.05))
-
-    wider = ~bad & (wide - train >= 0.15) & (wide_val - val >= 0.1) & (too_high < 0.05) & (too_low < 0.1)
-    slow = ~bad & ((too_low > 0.1) | (later > 0.03)) & (train < 0.9)  # more epochs or a higher rate: the same advice
-    nothing = (wide - train < 0.05) & (too_low < 0.03) & (later < 0.01)
-    table["underfitting"] = _clear(wider & (kind == "tiny"), ~slow & (bad | nothing | (too_high > 0.2) | (train > 0.9)))
-
-    table["still improving"] = _clear(~bad & ~waiting & (later >= 0.05), bad | (~waiting & (later < 0.01)))
-
-    worse = rounds[:, e - 2 :].mean(axis=1) < peak - 0.03
-    table["best early"] = _clear(~bad & ~waiting & (peak - at_end >= 0.04) & worse, bad | (peak - at_end < 0.015))
-
-    ratio = np.exp(np.log(curve(kind, "update_ratio")[:, : max(3, e // 3)]).mean(axis=1))
-    off = ((ratio > 3e-2) & (too_high > 0.1)) | ((ratio < 3e-5) & (too_low > 0.1))
-    idle = ((ratio > 1e-3) & (too_high < 0.03)) | ((ratio < 1e-3) & (too_low < 0.03))
-    table["update ratio"] = _clear(~bad & off, bad | (idle & (twin is None)))
-
-    table["initial loss"] = _clear(nowhere | (start > 2 * chance), nowhere | (start < 1.3 * chance))
-
-    at_its_best = (too_high < 0.05) & (too_low < 0.05) & (later < 0.01) & (gap < 0.05) & (train > 0.9)
-    healthy = ~bad & at_its_best & (val > wide_val.max() - 0.02) & (start < 2 * chance)
-    table["healthy"] = np.where(healthy, YES, NO)
-    index = pd.MultiIndex.from_product([[seed], [kind], range(len(end))], names=["seed", "stage", "trial"])
+    loss, end, val = curve(kind, "loss"), final(kind, "loss"), final(kind, "val_acc")
+    # The objective in means of three epochs: what it came to within the budget, and after it.
+    seen = np.nan_to_num(curve(kind, "val_acc"))
+    rounds = (seen[:, :-2] + seen[:, 1:-1] + seen[:, 2:]) / 3
+    peak = rounds[:, : e - 2].max(axis=1)
+    second = loss[:, e // 4 : e // 2].mean(axis=1)
+    wiggle = _wiggle(loss[:, e // 2 : e])
+    table = {
+        "bad": stopped[kind],
+        "start": case.initial_loss(seed, kind) / chance,
+        "first": loss[:, 0],
+        "early": early(kind),
+        "quarter": loss[:, quarter - 1],
+        "end": end,
+        "train": final(kind, "train_acc"),
+        "val": val,
+        "lower": np.minimum.accumulate(np.r_[np.inf, end])[:-1],  # the best of all lower rates
+        "lower_val": np.maximum.accumulate(np.r_[0.0, val])[:-1],
+        "higher": np.minimum.accumulate(np.r_[end, np.inf][::-1])[::-1][1:],
+        "twin_start": case.initial_loss(seed, twin) / chance,
+        "twin_early": np.fmin.reduce(early(twin)),
+        "twin_end": final(twin, "loss"),
+        "twin_best": final(twin, "loss").min(),
+        "wide": np.maximum.accumulate(final("base", "train_acc")),  # at this rate or a lower one
+        "wide_val": np.maximum.accumulate(final("base", "val_acc")),
+        "sound_val": final("base", "val_acc").max(),
+        "peak": peak,
+        "later": rounds[:, e - 2 :].max(axis=1) - peak,
+        "after": rounds[:, e - 2 :].mean(axis=1),
+        "rose": loss[:, e - max(e // 4, 2) : e].mean(axis=1) - second,  # within the budget
+        "rises": loss[:, e : e + e // 2].mean(axis=1) - second,  # and after it
+        "wiggle": wiggle,
+        "calmer": np.r_[np.inf, np.inf, wiggle[:-2]],  # at a tenth of the rate
+        "ratio": np.exp(np.log(curve(kind, "update_ratio")[:, : max(3, e // 3)]).mean(axis=1)),
+    }
+    index = pd.MultiIndex.from_product([[seed], [kind], range(len(end))], names=["seed", "kind", "rung"])
     return pd.DataFrame(table, index=index)
 
 
+def _wiggle(loss: np.ndarray) -> np.ndarray:
+    """(rates,) how much a value strays from its curve, as if the strayings were normal."""
+    steps = np.diff(loss, axis=1)
+    return np.minimum(np.maximum(steps, 0).mean(axis=1), np.maximum(-steps, 0).mean(axis=1)) * math.sqrt(math.pi)
+
+
 def _clear(yes: np.ndarray, no: np.ndarray) -> np.ndarray:
-    """(rates,) YES, NO or UNCLEAR."""
+    """(trials,) YES, NO or UNCLEAR."""
     return np.where(yes, YES, np.where(no, NO, UNCLEAR))
-
-
-def _initial_loss(seed: int, case: Case, kind: str) -> float:
-    """The loss of the untrained network, without regularisation."""
-    keys = {name: case.settings[kind][name] for name in ("hidden", "layers", "init") if name in case.settings[kind]}
-    return reference.initial_loss(0.0, **keys, seed=seed, data=case.data[kind])

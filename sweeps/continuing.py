@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from sweeps.arrow import numbers
@@ -44,10 +46,11 @@ def places(names: list[str], settings: Settings) -> list[tuple[int, int]]:
 def left(store: Store, settings: Settings, number: int) -> dict[int, tuple[int, int]]:
     """(epochs stored, epoch to reach) of the trials that have not gone on yet in a stage that has begun."""
     goals = {}
-    epochs = settings.stages[number].epochs
+    before = Counter(place for earlier in range(number) for place in places(stored_names(store, earlier), settings))
     for born, index in places(stored_names(store, number), settings):
         row = store.rows(born, np.array([index]))[index]
-        went_on = row["epochs"] >= epochs or row["status"] != Status.COMPLETED.word
-        if not went_on and index not in store.continued(born):
-            goals[identity(born, index)] = (row["epochs"], epochs)
+        # Its epochs would not tell: a trainer may come to its own end.
+        went_on = store.completed(born)[index] > 1 + before[born, index] or row["status"] != Status.COMPLETED.word
+        if not went_on:
+            goals[identity(born, index)] = (row["epochs"], settings.stages[number].epochs)
     return goals

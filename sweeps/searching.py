@@ -107,12 +107,12 @@ class Searching:
         past = self._past.get(job.id)
         if past is None:
             return False
-        scores = past.scores[: job.epochs]
-        self._scores[job.id] = scores
         completed = self._pieces[job.id] <= past.whole
-        if completed or past.over:
-            self._tell(job.id, scores, job.start, job.epochs, completed)
-        return completed or past.over
+        if not completed and not past.over:
+            return False
+        self._scores[job.id] = past.scores[: job.epochs]
+        self._tell(job.id, self._scores[job.id], job.start, job.epochs, completed)
+        return True
 
     def _stored(self, stage: Planned) -> dict[int, _Past]:
         """What is stored of a stage's trials."""

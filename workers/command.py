@@ -21,6 +21,11 @@ from typing import Any
 from workers.context import Context
 
 _PYTHON = ("python", "python3")
+_REFUSED = {
+    "data": "a script loads its own data; `setup` is for functions",
+    # It may be an epoch ahead of the report that its files would be kept with.
+    "checkpoint": "a script does not wait for its epochs to be stored, so it cannot go on from one: leave it out",
+}
 _PLACE = re.compile(r"([^\W\d]\w*)(?:\.(\w+))?(?:=(.*))?", re.DOTALL)
 
 
@@ -158,8 +163,8 @@ def _pieces(word: str) -> Iterator[str | Place]:
                 f"{word!r} in train: write a name in braces, as in {{lr}} or {{lr=0.1}}; {{{{ for a brace"
             )
         name, attribute, default = found.groups()
-        if name == "data":
-            raise CommandError(f"{word!r} in train: a script loads its own data; `setup` is for functions")
+        if name in _REFUSED:
+            raise CommandError(f"{word!r} in train: {_REFUSED[name]}")
         if attribute and (name != "context" or not hasattr(Context, attribute)):
             raise CommandError(f"{word!r} in train: {name} has no {attribute!r}")
         yield Place(name, attribute or "", default)

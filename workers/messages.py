@@ -99,7 +99,6 @@ class Work:
         threads: BLAS / OpenMP threads of the worker.
         gpus: How many GPUs a slot has; may be a part of one.
         sweep: Name of the run.
-        stages: Names of its stages.
         checkpoints: The folder for the trials' checkpoints; None where there is no place for any.
     """
 
@@ -112,7 +111,6 @@ class Work:
     threads: int
     gpus: float = 0.0
     sweep: str = ""
-    stages: tuple[str, ...] = ()
     checkpoints: str | None = None
 
 
@@ -128,6 +126,7 @@ class Batch:
         epochs: (n,) the epoch up to which each is trained.
         columns: One list of n values per parameter; None where the parameter is not active.
         eager: Send every report and print at once. Set for retries, so that what came before a death is known.
+        stages: Names of the stages that the trials were born in, by number.
     """
 
     id: int
@@ -137,6 +136,7 @@ class Batch:
     epochs: Ints
     columns: tuple[list[Any], ...]
     eager: bool = False
+    stages: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class _Task:
     start: int
     epochs: int
     config: Mapping[str, Any]
+    stages: Mapping[int, str]
     flush_s: float
 
 
@@ -111,7 +112,7 @@ class Runner:
             self._began(trial)
             if self._console is not None:
                 self._console.begin(trial)
-            status, reason, trace = self._trial(_Task(trial, seed, start, epochs, config, flush_s))
+            status, reason, trace = self._trial(_Task(trial, seed, start, epochs, config, batch.stages, flush_s))
             self._began(-1)
             self._ends.add(trial, status, started, time.perf_counter() - clock, reason, trace)
             if self._due(flush_s):
@@ -173,6 +174,8 @@ class Runner:
         rules, timeout_s = self.work.rules, self.work.timeout_s
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self._repeat(task, saved)
+        if saved.epoch and self._due(task.flush_s):  # before the trainer gets another chance to take its process along
+            self.flush()
         history = list(saved.reports)
         for epoch, item in enumerate(reports, saved.epoch + 1):
             metrics = self._metrics(item)
@@ -223,7 +226,7 @@ class Runner:
     def _context(self, task: _Task) -> Context:
         """What the trainer may know of its trial."""
         stage, index = place_of(task.trial)
-        name = self.work.stages[stage] if stage < len(self.work.stages) else str(stage)
+        name = task.stages.get(stage, str(stage))
         return Context(self.work.sweep, name, index, task.seed, task.start, task.epochs)
 
     def _metrics(self, item: Any) -> Metrics:
@@ -240,7 +243,7 @@ class Runner:
             else:
                 raise TypeError(f"the trainer reported {type(item).__name__}, not a dict of metrics or a number")
         for name, value in item.items():
-            if type(value) is not float or type(name) is not str or name in KEYS:
+            if type(value) is not float or type(name) is not str or name in KEYS or not name.isprintable():
                 return self._coerced(item)
         return dict(item)
 
@@ -253,6 +256,8 @@ class Runner:
                 if name != "epoch":
                     self._note(f"metric {name!r} has the name of a table column and is left out")
                 continue
+            if not name.isprintable():  # it would be the name of a column, in tables and on terminals
+                name = name.encode("unicode_escape").decode()
             metrics[name] = _number(value)
             if metrics[name] is None and value is not None:
                 self._note(f"metric {name!r} is no number ({type(value).__name__}) and is stored as null")

@@ -139,7 +139,7 @@ def users_traceback(error: BaseException) -> str:
     frame = error.__traceback__
     while frame is not None and str(frame.tb_frame.f_globals.get("__name__")).startswith(_PLUMBING):
         frame = frame.tb_next
-    # Where all frames are ours there is no user's program to show; a syntax error tells its place itself, a script its own.
+    # Where all frames are ours there is no user's program to show. A syntax error tells its place, a script its own.
     if frame is None and not isinstance(error, SyntaxError | ScriptFailed):
         frame = error.__traceback__
     return "".join(traceback.format_exception(type(error), error, frame))

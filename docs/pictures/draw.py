@@ -10,10 +10,12 @@ from sweeps.sampling import draw
 from sweeps.space import Range, Space
 
 HERE = pathlib.Path(__file__).parent
-INK, MUTED, ACCENT = "#1f2430", "#9aa1ad", "#c2410c"
+INK, MUTED, ACCENT = "#808791", "#9aa1ad", "#e0592a"  # seen on white and on black, since the ground is left out
 
 plt.rcParams |= {
     "font.size": 9,
+    "savefig.transparent": True,
+    "text.color": INK,
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
     "axes.spines.top": False,

@@ -150,7 +150,7 @@ class Workers:
         batch, left = slot.batches[0]
         trial = left[0]
         row = batch.trials.tolist().index(trial)
-        kind, reports, status, reason = story(int(batch.seeds[row]), batch.columns[0][row], batch.epochs)
+        kind, reports, status, reason = story(int(batch.seeds[row]), batch.columns[0][row], int(batch.epochs[row]))
         slot.running = (trial, self._clock.now)
         seconds = rng.choice([0.001, 0.01, 0.1, 1.0, 3.0]) * rng.uniform(0.5, 1)
         struck = kind not in ("lost", "slow", "overdue") and rng.random() < self._trouble
@@ -159,7 +159,8 @@ class Workers:
             reports, kind = reports[: rng.randrange(len(reports) + 1)], rng.choice(["lost", "slow", "vanish"])
             status, reason = (Status.TIMEOUT if kind == "slow" else Status.LOST), "bad luck"
         for epoch, metrics in enumerate(reports, 1):
-            self._at(seconds * epoch / (len(reports) + 1), number, self._reporting(number, trial, epoch, metrics))
+            if epoch > batch.starts[row]:
+                self._at(seconds * epoch / (len(reports) + 1), number, self._reporting(number, trial, epoch, metrics))
         if kind == "vanish":
             self._at(seconds, number, lambda told: self._vanish(number, told, reason))
         elif kind in ("lost", "slow"):

@@ -8,10 +8,11 @@ import pytest
 from simulation.disk import Died, Disk
 from simulation.runs import run
 
+SEEDS = int(os.environ.get("SEEDS", "2000"))  #: shared out in blocks to the processes of pytest-xdist
 BLOCK = 50
 
 
-@pytest.mark.parametrize("block", range(12))
+@pytest.mark.parametrize("block", range(SEEDS // BLOCK))
 def test_the_run_of_every_seed_ends_with_the_bytes_of_the_calm_run(block):
     for seed in range(block * BLOCK, (block + 1) * BLOCK):
         run(seed)

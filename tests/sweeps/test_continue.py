@@ -257,10 +257,14 @@ SHORT = [
 ]
 
 
-@pytest.mark.parametrize(("trainer", "seed"), [("saving", 0), ("saving", 1), ("plain", 2)])
-def test_interrupted_again_and_again_it_ends_with_the_same_bytes(fast, monkeypatch, trainer, seed):
+MODELLED = [SHORT[0], SHORT[1] | {"method": "model"}, SHORT[2] | {"method": "model"}]
+CASES = [("saving", SHORT, 0), ("saving", MODELLED, 1), ("plain", SHORT, 2), ("ending_early", SHORT, 3)]
+
+
+@pytest.mark.parametrize(("trainer", "stages", "seed"), CASES)
+def test_interrupted_again_and_again_it_ends_with_the_same_bytes(fast, monkeypatch, trainer, stages, seed):
     monkeypatch.setattr(stage, "FLUSH_S", 0.0)
-    written = going_on(trainer, stages=SHORT)
+    written = going_on(trainer, stages=stages)
     live(written, fast / "calm")
     assert live_on(written, fast / "x", seed, most=8) > 3
     assert contents(fast / "x") == contents(fast / "calm")

@@ -127,7 +127,7 @@ def test_a_range_is_moved_so_often_and_no_more():
 def test_a_range_is_moved_also_when_all_trials_lie_at_its_edge_and_the_scores_still_fall_there():
     """Then there is nothing to compare a crowd with: a search that learns has come to such a place."""
     space = edge()
-    near = seen(space.narrowed({"lr": Range(8e-4, 1e-3, log=True)}), bowl(1e-1), 60)
+    near = seen(space.narrowed({"lr": Range(6e-4, 1e-3, log=True)}), bowl(1e-1), 40)
     found = proposed(space, near, 20)
     assert found.domain.space.parameters["lr"].high == pytest.approx(1e-2, rel=0.01)
     assert any("the surface falls there" in sentence for sentence in found.region.evidence)

@@ -115,6 +115,7 @@ def test_the_script_alone_is_placed():
         ("train.py {lr", "expected '}'"),
         ("train.py lr} {x}", "Single '}'"),
         ("train.py {data}", "loads its own data"),
+        ("train.py {checkpoint}", "cannot go on from one"),
         ("train.py {context.colour}", "context has no 'colour'"),
         ("train.py {lr.real}", "lr has no 'real'"),
     ],

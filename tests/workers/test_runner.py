@@ -35,7 +35,9 @@ def open_runner(train, *, setup=None, parameters=("x",), rules=(), timeout_s=Non
 
 def batch(*columns, seeds=None, epochs=3, eager=False):
     trials = np.arange(len(columns[0]))
-    return Batch(7, trials, trials if seeds is None else np.array(seeds), trials * 0, trials * 0 + epochs, columns, eager)
+    return Batch(
+        7, trials, trials if seeds is None else np.array(seeds), trials * 0, trials * 0 + epochs, columns, eager
+    )
 
 
 def run(train, xs=(1.0,), *, epochs=3, seeds=None, eager=False, **how):

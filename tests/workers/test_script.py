@@ -9,6 +9,10 @@ import pytest
 from commands import eventually, finished, started, sweep_file
 from conftest import contents, run_sweep, sweep
 
+import sweeps
+from workers.backend import BackendError
+from workers.luggage import portable, unpacked
+from workers.messages import Function, Work
 from workers.script import report_of
 
 SCRIPT = pathlib.Path(__file__).parent.parent / "trainers_script.py"
@@ -157,3 +161,34 @@ def test_a_script_is_found_beside_its_sweep_file(tmp_path):
     code, _, err = finished("run", path, cwd=tmp_path)
     assert code == 0, err
     assert len(pd.read_parquet(tmp_path / "runs" / "sweep" / "trials")) == 4
+
+
+def test_a_script_that_a_later_stage_continues_is_trained_again_and_adds_its_new_epochs(folder):
+    stages = [{"name": "coarse", "trials": 4, "epochs": 2}, {"name": "fine", "trials": 2, "epochs": 4, "continue": 1}]
+    written = scripted("--name {context.name}") | {"stage": stages}
+    ended, said = run_sweep(written, folder, backend="local")
+    assert ended.code == 0, said
+    trials = pd.read_parquet(folder / "trials").query("stage == 'coarse'").set_index("trial")
+    (continued,) = trials.index[trials.epochs == 4]
+    reports = pd.read_parquet(folder / "reports").query("stage == 'coarse' and trial == @continued")
+    assert reports.epoch.tolist() == [1, 2, 3, 4]
+    assert reports.loss.tolist() == [1.0, 1 / 2, 1 / 3, 1 / 4]
+    assert (folder / "logs" / f"coarse-{continued}.log").read_text().count(f"begins x-coarse-{continued}") == 2
+
+
+def test_the_function_takes_a_command_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = sweeps.run(
+        f"{SCRIPT} --lr {{lr}}", space={"lr": [0.1, 0.2]}, stages=ONE, metric="val_acc", mode="max", backend="inline"
+    )
+    assert result.folder.name == "trainers_script"
+    assert result.best_params == {"lr": 0.2}
+
+
+def test_a_command_is_named_from_the_root_of_what_travels(tmp_path):
+    work = Work(Function(f"{tmp_path}/code/train.py '{{lr}}'"), None, "loss", ("lr",), (), None, 1)
+    packed = portable(work, tmp_path)
+    assert packed.train.source == "code/train.py '{lr}'"
+    assert unpacked(packed, pathlib.Path("/node")).train.source == "/node/code/train.py '{lr}'"
+    with pytest.raises(BackendError, match="lies outside of"):
+        portable(work, tmp_path / "elsewhere")

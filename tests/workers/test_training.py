@@ -4,6 +4,7 @@ import functools
 import sys
 
 import cloudpickle
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -157,6 +158,21 @@ def test_a_trainer_says_by_its_names_how_it_is_called(train, parameters, binding
     assert bound(train, parameters, has_data=True) == binding
 
 
+@pytest.mark.parametrize("name", ["checkpoint", "context"])
+@pytest.mark.parametrize(
+    ("written", "given"),
+    [("{}", True), ("{}=None", True), ("{}=128", False), ("{}=''", False), ("{}=np.zeros(2)", False), ("**rest", False)],
+)
+def test_a_checkpoint_and_a_context_are_given_where_nothing_else_can_be_meant(name, written, given):
+    train = eval(f"lambda lr, {written.format(name)}: 0", {"np": np})
+    assert getattr(bound(train), name) is given
+    assert getattr(bound(train), "context" if name == "checkpoint" else "checkpoint") is False
+
+
+def test_a_parameter_of_the_space_that_is_called_context_is_the_spaces():
+    assert not bound(lambda lr, context: 0, "lr context").context
+
+
 def test_data_with_a_default_is_not_given_where_there_is_no_setup():
     assert not bound(lambda lr, data=None: 0).data
 
@@ -170,7 +186,6 @@ def test_data_with_a_default_is_not_given_where_there_is_no_setup():
         (by_name, "", "", "needs 'lr'"),
         (lambda learning_rate, **rest: 0, "learning_rte", "", "did you mean 'learning_rte'?"),
         (injected, "lr", "", "needs 'data', which `setup` gives: add setup ="),
-        (lambda lr, checkpoint: 0, "lr", "", "needs 'checkpoint', but checkpoints are not available"),
         (lambda lr, beta: 0, "lr beta", "beta", "must give 'beta' a default: it is not active in every config"),
         (lambda lr, config: 0, "lr", "", "needs 'config', which the space does not give"),
         (lambda config, verbose: 0, "lr", "", "needs 'verbose'"),
