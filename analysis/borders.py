@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from analysis.findings import GOOD_TO_KNOW, HINT, PROBLEM, Finding
 from analysis.outcomes import Outcome
-from sweeps.edges import cliff, crowd
-from sweeps.regions import best_trials
+from sweeps.edges import Cliff, Crowd
+from sweeps.regions import Borders, borders
 from sweeps.space import Range
 from sweeps.wording import show_value
 
@@ -21,19 +23,11 @@ def diverged(stage: Outcome) -> list[Finding]:
     if not count:
         return []
     places = []
-    for name, parameter in stage.region.space.parameters.items():
-        if not isinstance(parameter, Range):
-            continue
-        positions = parameter.encode(stage.observed.columns[name])
-        active = np.isfinite(positions)
-        for side in ("low", "high"):
-            found = cliff(positions[active], stopped[active], side)
-            if found is not None:
-                at = show_value(parameter.decode(np.array([found.at]))[0])
-                word = "above" if side == "high" else "below"
-                places.append(
-                    (found.diverged, f"{name} {word} {at} diverges: {found.diverged} of {found.total} trials")
-                )
+    for name, parameter, found in _ranges(stage):
+        for side, edge in found.cliffs.items():
+            at = show_value(parameter.decode(np.array([edge.at]))[0])
+            word = "above" if side == "high" else "below"
+            places.append((edge.diverged, f"{name} {word} {at} diverges: {edge.diverged} of {edge.total} trials"))
     where = max(places)[1] if places else "no one parameter says where"
     many = count > _MANY_DIVERGED * total
     advice = "Cut the range there: these trials teach nothing more." if places else "Look at the log of one of them."
@@ -49,54 +43,44 @@ def diverged(stage: Outcome) -> list[Finding]:
 
 def edges(stage: Outcome) -> list[Finding]:
     """Best values that crowd an edge of the search, told from those that lie beside divergence."""
-    best = best_trials(stage.scores)
-    found = []
-    ranges = {n: p for n, p in stage.region.space.parameters.items() if isinstance(p, Range)}
-    for name, parameter in ranges.items():
-        positions = parameter.encode(stage.observed.columns[name])
-        active = np.isfinite(positions)
-        if np.sum(best & active) < 3:
-            continue
-        for side in ("low", "high"):
-            edge = cliff(positions[active], stage.observed.diverged[active], side)
-            at = 1.0 if side == "high" else 0.0
-            at = at if edge is None else edge.at
-            inside = positions <= at if side == "high" else positions >= at
-            sound = active & ~stage.observed.diverged & inside
-            reach = positions[sound] / at if side == "high" else (positions[sound] - at) / (1.0 - at)
-            seen = crowd(reach, best[sound], side, 2 * len(ranges))
-            if seen is None:
-                continue
-            bound = parameter.high if side == "high" else parameter.low
-            limit = parameter.limits[side == "high"]
-            many = f"{seen.inside} of the {seen.best} best trials"
-            if edge is not None:
-                value = show_value(parameter.decode(np.array([edge.at]))[0])
-                found.append(
-                    Finding(
-                        "best beside divergence",
-                        GOOD_TO_KNOW,
-                        f"{stage.name}: {name} of {many} lies just inside {value}, past which trials diverge",
-                        "No wider range is needed; a schedule or warm-up might allow a little more.",
-                    )
-                )
-            elif bound == limit:
-                found.append(
-                    Finding(
-                        "best at the limit",
-                        HINT,
-                        f"{stage.name}: {name} of {many} lies beside its limit {bound:g}",
-                        f"If {name} may go beyond, widen `limits`.",
-                    )
-                )
-            else:
-                found.append(
-                    Finding(
-                        "best at the edge of the range",
-                        PROBLEM,
-                        f"{stage.name}: {name} of {many} lies in the outer {seen.band:.0%} of the range, beside "
-                        f"{bound:g} (by chance: p = {seen.p:.1g})",
-                        f"Search {'above' if side == 'high' else 'below'} {bound:g}: the next stage does so by itself.",
-                    )
-                )
-    return found
+    return [
+        _edge(stage.name, name, parameter, seen, found.cliffs.get(side))
+        for name, parameter, found in _ranges(stage)
+        for side, seen in found.crowds.items()
+    ]
+
+
+def _edge(stage: str, name: str, parameter: Range, seen: Crowd, edge: Cliff | None) -> Finding:
+    """What a crowd at a side of a range says: it lies beside divergence, the range's limit, or the search's edge."""
+    high = seen.side == "high"
+    bound = parameter.high if high else parameter.low
+    many = f"{stage}: {name} of {seen.inside} of the {seen.best} best trials"
+    if edge is not None:
+        value = show_value(parameter.decode(np.array([edge.at]))[0])
+        return Finding(
+            "best beside divergence",
+            GOOD_TO_KNOW,
+            f"{many} lies just inside {value}, past which trials diverge",
+            "No wider range is needed; a schedule or warm-up might allow a little more.",
+        )
+    if bound == parameter.limits[high]:
+        return Finding(
+            "best at the limit",
+            HINT,
+            f"{many} lies beside its limit {bound:g}",
+            f"If {name} may go beyond, widen `limits`.",
+        )
+    return Finding(
+        "best at the edge of the range",
+        PROBLEM,
+        f"{many} lies in the outer {seen.band:.0%} of the range, beside {bound:g} (by chance: p = {seen.p:.1g})",
+        f"Search {'above' if high else 'below'} {bound:g}: the next stage does so by itself.",
+    )
+
+
+def _ranges(stage: Outcome) -> Iterator[tuple[str, Range, Borders]]:
+    """The ranges of a stage, and what was seen at their sides."""
+    space = stage.region.space
+    for name, parameter in space.parameters.items():
+        if isinstance(parameter, Range):
+            yield name, parameter, borders(space, name, stage.observed)

@@ -24,6 +24,7 @@ from sweeps.space import Flags
 
 COLUMNS = ("stage", "trial", "finding", "severity", "evidence", "advice")
 LEAST = 3  #: reports; fewer are no curve
+_NEIGHBOURS = 500  # on either side of a trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,18 @@ def trial_findings(
     """
     found = [table for batch in batches(frames) for table in _tables(seen_of(batch, metric, mode, loss, classes))]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(COLUMNS))
+
+
+def findings_of(frames: Frames, stage: str, trial: int) -> pd.DataFrame:
+    """The rows of `trial_findings` for one trial, looked at among its neighbours: they are as good as any others."""
+    settings, objective = frames.settings, frames.objective
+    trials = frames.trials[frames.trials["stage"] == stage]
+    trials = trials[(trials["trial"] - trial).abs() <= _NEIGHBOURS]
+    reports = frames.reports[frames.reports["stage"] == stage]
+    reports = reports[reports["trial"].isin(trials["trial"])]
+    some = Frames(trials, reports, frames.stages, frames.attempts, frames.sweeps)
+    found = trial_findings(some, metric=objective.metric, mode=objective.mode, loss=settings.stop.loss)
+    return found[found["trial"] == trial]
 
 
 def _tables(seen: Seen) -> list[pd.DataFrame]:

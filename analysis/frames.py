@@ -182,8 +182,24 @@ def _tables(run: Run) -> dict[str, pd.DataFrame]:
     for _ in range(3):  # a stage that ends while we read is gone for a moment, first from one table, then from the next
         tables = {name: run.table(name).to_pandas() for name in _TABLES}
         trials, reports = tables["trials"], tables["reports"]
-        if len(reports) > trials["epochs"].sum():  # more trials ended after theirs were read
-            tables["reports"] = reports = reports.merge(trials[["stage", "trial"]], on=["stage", "trial"])
+        if len(reports) > trials["epochs"].sum():  # more trials ended, or went on, after theirs were read
+            tables["reports"] = reports = _told(reports, trials)
         if len(reports) == trials["epochs"].sum():
-            return tables
+            went_on = tables["stages"].get("continued", pd.Series(dtype=object)).dropna().map(len).any()
+            return {name: _in_order(table, run) for name, table in tables.items()} if went_on else tables
     raise UsageError(f"{run.folder} keeps changing: try again")
+
+
+def _told(reports: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """The reports up to the end of each trial that has one: a trial that goes on has an end when its stage does."""
+    keys, last = ["stage", "trial"], "last epoch of the trial"
+    told = reports.merge(trials[[*keys, "epochs"]].rename(columns={"epochs": last}), on=keys)
+    return told[told["epoch"] <= told[last]].drop(columns=last).reset_index(drop=True)
+
+
+def _in_order(table: pd.DataFrame, run: Run) -> pd.DataFrame:
+    """A table by stage, trial and epoch: what a trial did in a later stage is stored with that stage."""
+    places = {stage.name: number for number, stage in enumerate(run.settings.stages)}
+    keys = [name for name in ("trial", "epoch", "attempt") if name in table]
+    return table.sort_values(["stage", *keys], key=lambda each: each.map(places) if each.name == "stage" else each,
+                             kind="stable", ignore_index=True)  # fmt: skip

@@ -102,7 +102,7 @@ def learning_curves(frames: Frames, metric: str | None = None, best: int = 5, mo
 
 
 def agreement(frames: Frames) -> go.Figure:
-    """The last stage's trials by what a coarse budget would have shown and what they came to.
+    """The longer trials by what a coarse budget would have shown and what they came to.
 
     Raises:
         TooLittle: Fewer than ten trials outlived the first stage's budget.
@@ -132,25 +132,25 @@ def agreement(frames: Frames) -> go.Figure:
 
 
 def short_and_long(frames: Frames) -> tuple[pd.Series[float], pd.Series[float]]:
-    """The best objective within the first stage's budget, and in the end, of the last stage's trials that outlived it.
+    """The best objective within the first stage's budget, and in the end, of the trials that outlived it.
+
+    They are those of later stages, and those of the first one that went on in a later one.
 
     Raises:
         TooLittle: There are fewer than ten.
     """
-    first, last, objective = frames.settings.stages[0], frames.settings.stages[-1], frames.objective
-    reports = frames.reports[frames.reports["stage"] == last.name]
+    first, objective = frames.settings.stages[0], frames.objective
+    reports, keys = frames.reports, ["stage", "trial"]
     if objective.metric in reports:
         reports = reports[np.isfinite(reports[objective.metric])]
-    lasted = reports.groupby(["stage", "trial"])["epoch"].transform("max") > first.epochs
-    reports = reports[lasted]
-    count = reports["trial"].nunique()
-    if count < _LEAST:
+    longer = reports.loc[reports["epoch"] > first.epochs, keys].drop_duplicates()
+    if len(longer) < _LEAST:
         raise TooLittle(
-            f"{_LEAST} trials of a later stage must outlive the {first.epochs} epochs of {first.name!r} to compare the"
-            f" two budgets; {count} did"
+            f"{_LEAST} trials must outlive the {first.epochs} epochs of {first.name!r} to compare the two budgets; "
+            f"{len(longer)} did"
         )
+    reports = reports.merge(longer, on=keys)
     best = "max" if objective.mode == "max" else "min"
-    keys = ["stage", "trial"]
     late = reports.groupby(keys)[objective.metric].agg(best)
     early = reports[reports["epoch"] <= first.epochs].groupby(keys)[objective.metric].agg(best)
     return early, late.loc[early.index]

@@ -11,6 +11,7 @@ subspaces", IJCAI 2023; grid, bandwidth and prior as in Optuna 5, with which a t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,7 +75,7 @@ def best_share(scores: Floats) -> Flags:
     return np.asarray(scores <= np.partition(scores, last)[last], np.bool_)
 
 
-def cells_of(parameter: Parameter, values: list[object]) -> Ints:
+def cells_of(parameter: Parameter, values: Sequence[object]) -> Ints:
     """(n,) cell of the grid in which each value lies; -1 where the parameter is not active."""
     if isinstance(parameter, Choice):
         places = {repr(value): parameter.index(value) for value in values}

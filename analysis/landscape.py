@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from analysis.axes import axes, first_axes
 from analysis.frames import Frames, TooLittle, declared
 from analysis.importance import importance
 from analysis.style import (
@@ -46,16 +47,18 @@ def scatter(frames: Frames, x: str | None = None, y: str | None = None, most: in
 
     Args:
         frames: A run.
-        x: A parameter or metric; the first searched range by default.
-        y: The same; the second searched range, or the objective where there is one only.
+        x: A parameter or metric; the first of the two searched ranges that matter most by default.
+        y: The same; the second of these, or the objective where there is one only.
         most: How many trials are drawn at most.
 
     Raises:
-        TooLittle: No trial has ended.
+        TooLittle: No trial has ended, or has reported what is on an axis.
     """
     rows, space, objective = _ended(frames, most), frames.settings.space, frames.objective
     first = first_axes(frames)
     x, y = x or first[0], y or first[1]
+    if y not in rows:  # of one parameter, the other axis is the objective
+        raise TooLittle(f"no trial has reported {y} yet")
     across, up = (axis_of(name, space.parameters.get(name)) for name in (x, y))
     figure = blank(across, up, height=520)
     scored = rows[objective.metric] if objective.metric in rows else pd.Series(math.nan, rows.index)
@@ -225,18 +228,6 @@ def importance_plot(frames: Frames) -> go.Figure:
         hoverinfo="skip",
     )
     return figure
-
-
-def first_axes(frames: Frames) -> tuple[str, str]:
-    """What `scatter` is drawn over unless told: the first two searched parameters, or one and the objective."""
-    found = [*axes(frames)[:2], frames.objective.metric, frames.objective.metric]
-    return found[0], found[1]
-
-
-def axes(frames: Frames) -> list[str]:
-    """Names of the searched parameters, ranges before choices, as declared."""
-    space = frames.settings.space
-    return sorted(space.searched, key=lambda name: not isinstance(space.parameters[name], Range))
 
 
 def _ended(frames: Frames, most: int) -> pd.DataFrame:

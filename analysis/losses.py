@@ -41,14 +41,17 @@ def flat(seen: Seen) -> Verdict | None:
         return None
     size = np.abs(loss.first)
     width = np.fmax.reduce(loss.values, axis=1) - np.fmin.reduce(loss.values, axis=1)
-    still = (width < 0.1 * size) & (loss.noise < 0.02 * size)
+    still = (width < 0.02 * size) | ((width < 0.1 * size) & (loss.noise < 0.02 * size))
+    crawls: Flags = np.zeros(len(still), np.bool_)
     if seen.ratio is not None:
         # Steps that are small leave only the minibatches to blame for what the loss does from report to report.
-        still = (still | (width < 0.25 * size)) & (seen.ratio.part(0, 0.34) < 1e-2)
-    flags = (still | (width < 0.02 * size)) & (loss.first - loss.end < 0.07 * size) & (loss.change > -0.05 * size)
+        early = seen.ratio.part(0, 0.34)
+        still |= (width < 0.25 * size) & (early < 1e-2)
+        crawls = (width < 0.4 * size) & (early < 3e-4) & (loss.part(0, 0.5) - loss.end < 0.07 * size)
+    flags = crawls | (still & (loss.first - loss.end < 0.07 * size) & (loss.change > -0.05 * size))
     if seen.chance is not None:
         flags &= loss.end > 0.8 * seen.chance
-    climbs: Flags = np.zeros(len(flags), np.bool_)
+    climbs = np.zeros(len(flags), np.bool_)
     if score is not None and seen.is_share:
         flags &= ~(score.first > 0.9)
         climbs = score.end - score.first > np.maximum(3 * np.nan_to_num(score.noise), 0.02)
@@ -92,18 +95,17 @@ def high_plateau(seen: Seen) -> Verdict | None:
         return None
     behind, far_behind = _behind(seen)
     early = loss.part(0.25, 0.5)
-    high = loss.end > 0.2 * np.minimum(np.abs(loss.first), np.abs(loss.values[:, 1]))
-    stays = np.abs(loss.change) < 0.3 * np.abs(loss.end)
-    bounces = loss.noise > 0.1 * np.abs(loss.end)
-    flags = behind & high & stays & bounces
-    if score is not None:
-        fallen = loss.first - loss.end
-        fast = (loss.first - early > 0.8 * fallen) & (fallen > 0.02 * np.abs(loss.first))
-        gain = score.end - np.fmin(score.first, score.values[:, 1])
-        lost = score.end < 0.7 * np.fmax.reduce(score.values, axis=1)
-        flags |= far_behind & ((fast & (gain < 0.05)) | lost)
     if seen.ratio is not None:
-        flags &= seen.ratio.first > 1e-2
+        # The weights of a small initialisation are doubled by their first updates, whatever the rate.
+        bouncing = bounces(seen, loss) & (seen.ratio.first < 0.3)
+        signs = (thrown(seen, loss) | stuck(seen, loss) | bouncing) & (seen.ratio.first > 0.04)
+    else:
+        fallen = loss.first - loss.end
+        fast = (fallen > 0.02 * np.abs(loss.first)) & (loss.first - early > 0.8 * fallen)
+        signs = stuck(seen, loss, 1.05) | (thrown(seen, loss, 3.0) & fast)
+        if score is not None:
+            signs |= far_behind & (score.end < 0.7 * np.fmax.reduce(score.values, axis=1))
+    flags = behind & signs
     return (
         flags,
         lambda i: (
@@ -119,8 +121,8 @@ def rising(seen: Seen) -> Verdict | None:
     if loss is None:
         return None
     before, after = loss.part(0.25, 0.5), loss.part(0.75, 1.0)
-    doubt = 2 * loss.noise / np.sqrt(np.maximum(loss.count / 4, 1.0))
-    flags = after - before > np.maximum(0.1 * _level(loss), doubt)
+    doubt = loss.noise / np.sqrt(np.maximum(loss.count / 4, 1.0))
+    flags = after - before > np.maximum(0.1 * _level(seen, loss), doubt)
     return (
         flags,
         lambda i: (
@@ -134,7 +136,7 @@ def noisy(seen: Seen) -> Verdict | None:
     loss = seen.loss
     if loss is None:
         return None
-    flags = (loss.noise > 0.1 * np.abs(loss.end)) & (loss.noise > 0.05 * _level(loss))
+    flags = (loss.noise > 0.08 * _lower(seen, loss)) & (loss.noise > 0.02 * _level(seen, loss))
     return flags, lambda i: f"{seen.loss_name} {show(loss.end[i])} at the end, {show(loss.noise[i])} up and down"
 
 
@@ -143,15 +145,46 @@ def initial_loss(seen: Seen) -> Verdict | None:
     loss, chance = seen.loss, seen.chance
     if loss is None or chance is None:
         return None
-    flags = loss.first > 1.5 * chance
+    flags = loss.first > 1.4 * chance
     if seen.ratio is not None:
-        flags &= seen.ratio.first < 0.1  # larger steps may have thrown it there
+        # Larger steps may have thrown it there, unless the trials beside it begin as high.
+        beside = (usual(seen, loss) > 1.3 * chance) & (seen.ratio.first < 1.0) & ~thrown(seen, loss, 3.0)
+        flags &= (seen.ratio.first < 0.05) | beside
     return flags, lambda i: f"first {seen.loss_name} {show(loss.first[i])}; knowing nothing costs {show(chance)}"
 
 
-def _level(loss: Curve) -> Floats:
-    """(n,) what a loss is measured against: the second report, since the first may be a spike."""
-    return np.asarray(np.maximum(np.abs(loss.values[:, 1]), 0.3 * np.abs(loss.first)), np.float64)
+def usual(seen: Seen, loss: Curve) -> Floats:
+    """(n,) where losses begin: the median first report of the trials beside it; its own where there are too few."""
+    few = len(seen.batch.trials) < PEERS
+    return np.abs(loss.first) if few else np.full(len(loss.first), np.abs(np.nanmedian(loss.first)))
+
+
+def thrown(seen: Seen, loss: Curve, times: float = 1.4) -> Flags:
+    """(n,) whether the first report lies far above those of other trials: the first steps threw it there."""
+    return np.asarray(loss.first > times * usual(seen, loss), np.bool_)
+
+
+def stuck(seen: Seen, loss: Curve, times: float = 0.99) -> Flags:
+    """(n,) whether the loss is high and its last quarter no lower than its second one, or so many times higher."""
+    high = loss.end > 0.2 * usual(seen, loss)
+    return np.asarray(high & (loss.part(0.75, 1.0) > times * loss.part(0.25, 0.5)), np.bool_)
+
+
+def bounces(seen: Seen, loss: Curve) -> Flags:
+    """(n,) whether the loss jumps by a tenth of its level, round a level."""
+    level = np.abs(loss.change) < 0.3 * np.abs(loss.end)
+    return np.asarray(level & (loss.noise > 0.1 * _lower(seen, loss)), np.bool_)
+
+
+def _lower(seen: Seen, loss: Curve) -> Floats:
+    """(n,) the final loss, or where losses begin, whichever is lower: a loss far above that is no yardstick."""
+    return np.asarray(np.minimum(np.abs(loss.end), usual(seen, loss)), np.float64)
+
+
+def _level(seen: Seen, loss: Curve) -> Floats:
+    """(n,) what a loss is measured against: the second report, since the first may be a spike; or the usual first."""
+    own = np.maximum(np.abs(loss.values[:, 1]), 0.3 * np.abs(loss.first))
+    return np.asarray(np.minimum(own, usual(seen, loss)), np.float64)
 
 
 def _behind(seen: Seen) -> tuple[Flags, Flags]:
@@ -159,7 +192,7 @@ def _behind(seen: Seen) -> tuple[Flags, Flags]:
     n = len(seen.batch.trials)
     nowhere: Flags = np.zeros(n, np.bool_)
     if n < PEERS or seen.loss is None:
-        return ~nowhere, nowhere
+        return nowhere, nowhere
     if seen.is_share and seen.score is not None:
         best = np.nanquantile(seen.score.end, 0.95)
         return seen.score.end < best - 0.05, seen.score.end < 0.6 * best

@@ -196,5 +196,25 @@ async function draw() {
   document.querySelector("main").removeAttribute("aria-busy");
 }
 
+// A run that goes on: the page is read again and looks as it did.
+function following() {
+  const again = document.body.dataset.again;
+  if (!again) return sessionStorage.removeItem("looked");
+  const fields = [...document.querySelectorAll("select, input")];
+  const looked = JSON.parse(sessionStorage.getItem("looked") ?? "null");
+  if (looked) {
+    fields.forEach((field, i) => {
+      if (looked.values[i] === undefined || field.value === looked.values[i]) return;
+      field.value = looked.values[i];
+      for (const kind of ["input", "change"]) field.dispatchEvent(new Event(kind));
+    });
+    scrollTo({ top: looked.top, behavior: "instant" });
+  }
+  setTimeout(() => {
+    sessionStorage.setItem("looked", JSON.stringify({ top: scrollY, values: fields.map((field) => field.value) }));
+    location.reload();
+  }, 1000 * again);
+}
+
 copying();
-requestAnimationFrame(() => setTimeout(() => { table(); draw(); })); // the text is painted first
+requestAnimationFrame(() => setTimeout(async () => { table(); await draw(); following(); })); // the text is painted first

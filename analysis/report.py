@@ -18,14 +18,16 @@ from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
 import sweeps
 from analysis import captions
+from analysis.axes import first_axes
 from analysis.diagnosis import trial_findings
 from analysis.findings import GOOD_TO_KNOW, HINT, PROBLEM
 from analysis.frames import Frames, configs_of, load
-from analysis.landscape import MOST, first_axes
+from analysis.landscape import MOST
 from analysis.sections import Section, sections_of
 from analysis.stages import next_stanza, sweep_findings
 from analysis.style import axis_of
 from sweeps.errors import UsageError
+from sweeps.private import opener
 from sweeps.reading import Run
 from sweeps.space import Range
 from sweeps.summary import Ranked, failures
@@ -35,31 +37,34 @@ _HERE = pathlib.Path(__file__).parent
 _RANKED = 10
 _ROWS = 20_000  #: of the table of all trials: more, and a browser takes seconds to open it
 _DIGITS = 6
+AGAIN = 5  #: seconds until a live report is read again
 _SEVERITIES = (PROBLEM, HINT, GOOD_TO_KNOW)
 
 
-def write_report(folder: pathlib.Path, out: pathlib.Path | None = None) -> pathlib.Path:
+def write_report(folder: pathlib.Path, out: pathlib.Path | None = None, *, live: bool = False) -> pathlib.Path:
     """The path of the report of a run, written.
 
     Args:
         folder: The run.
         out: The file; `report.html` in the run's folder by default.
+        live: Whether a browser is to read it again every few seconds.
 
     Raises:
         UsageError: The folder holds no run, a file in it is damaged, or the report cannot be written.
     """
-    path, text = out or folder / "report.html", page(folder)
+    path, text = out or folder / "report.html", page(folder, live=live)
     pending = path.with_name(f".{path.name}.tmp")
     try:
-        pending.write_text(text, "utf-8")
+        with open(pending, "w", encoding="utf-8", opener=opener) as file:
+            file.write(text)
         os.replace(pending, path)  # somebody may be reading the last one
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
     return path
 
 
-def page(folder: pathlib.Path) -> str:
-    """The report of a run, as HTML.
+def page(folder: pathlib.Path, *, live: bool = False) -> str:
+    """The report of a run, as HTML; a live one is read again every `AGAIN` seconds.
 
     Raises:
         UsageError: The folder holds no run, or a file in it is damaged.
@@ -73,7 +78,7 @@ def page(folder: pathlib.Path) -> str:
     lines = _ranking(frames)
     style, script = ((_HERE / f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
     template = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, finalize=_legible, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return template.from_string((_HERE / "report.html").read_text("utf-8")).render(
         policy=_policy(script, get_plotlyjs()),
@@ -81,6 +86,7 @@ def page(folder: pathlib.Path) -> str:
         script=Markup(script),
         plotly=Markup(base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode()),
         data=Markup(_embedded(_data(frames, shown, findings, sections))),
+        again=AGAIN if live else 0,
         name=clean(folder.resolve().name),
         metric=clean(objective.metric),
         facts=_facts(frames),
@@ -100,6 +106,11 @@ def page(folder: pathlib.Path) -> str:
         hosts=", ".join(clean(str(host)) for host in frames.attempts["host"].dropna().unique()) or "nothing yet",
         version=f"coarsefine {sweeps.__version__} with plotly.js {get_plotlyjs_version()}",
     )
+
+
+def _legible(value: Any) -> Any:
+    """What is put into the page: a text without characters that steer a terminal, or turn what is beside them round."""
+    return "\n".join(map(clean, value.split("\n"))) if type(value) is str else value
 
 
 def _best(frames: Frames, lines: list[str]) -> dict[str, str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.curves import Curve
+from analysis.losses import stuck, thrown, usual
 from analysis.seen import Seen, Verdict, show
 from sweeps.space import Floats
 
@@ -32,9 +33,12 @@ def underfitting(seen: Seen) -> Verdict | None:
     train, score, loss = seen.train, seen.score, seen.loss
     if train is None or score is None or not seen.is_share:
         return None
-    flags = (_gap(seen, train, score)[1] < 0.08) & (train.end < _LOW)
+    late = seen.sign * (train.end - score.end)
+    flags = (train.end < _LOW) & (late < 0.5 * (1 - train.end))
     if loss is not None:
         flags &= loss.first - loss.end > 0.05 * np.abs(loss.first)
+        flags &= loss.end < 0.9 * usual(seen, loss)
+        flags &= np.fmin.reduce(loss.values, axis=1) > 0.95 * loss.end
         flags &= loss.noise < 0.1 * np.abs(loss.end)
     return flags, lambda i: f"training {show(train.end[i])}, validation {show(score.end[i])}: no gap, and both are low"
 
@@ -44,12 +48,16 @@ def still_improving(seen: Seen) -> Verdict | None:
     score = seen.score
     if score is None:
         return None
-    gain = seen.sign * score.change
-    flags = (gain > 0.03 * _unit(seen, score)) & (gain > 3 * score.change_error)
+    gain = seen.sign * score.change / _unit(seen, score)
+    flags = (gain > 0.03) & (gain > 2 * score.change_error / _unit(seen, score))
     if seen.loss is not None:
         # Where the loss comes down fast, a small gain is enough to go by.
-        falling = seen.loss.change < -0.1 * np.abs(seen.loss.first)
-        flags |= falling & (gain > 0.005 * _unit(seen, score))
+        flags |= (seen.loss.change < -0.08 * usual(seen, seen.loss)) & (gain > 0.005)
+    if seen.train is not None:
+        ahead = _gap(seen, seen.train, score)[1]
+        flags &= (ahead < 0.08) | (gain > 0.06)  # what is learnt by heart does not help
+        if seen.is_share:
+            flags &= seen.train.end < 0.95
     if seen.is_share:
         flags &= score.end < 0.95
     return (
@@ -68,7 +76,7 @@ def best_early(seen: Seen) -> Verdict | None:
     smooth = np.where(np.isfinite(score.smooth), seen.sign * score.smooth, -np.inf)
     place = np.argmax(smooth, axis=1)
     lost = smooth[np.arange(len(place)), place] - seen.sign * score.end
-    flags = (lost > 0.03 * _unit(seen, score)) & (lost > 1.5 * np.nan_to_num(score.noise))
+    flags = (lost > 0.03 * _unit(seen, score)) & (lost > np.nan_to_num(score.noise))
     flags &= place + 1 < 0.75 * score.count
     return (
         flags,
@@ -84,12 +92,14 @@ def update_ratio(seen: Seen) -> Verdict | None:
     ratio = seen.ratio
     if ratio is None:
         return None
-    early, late = ratio.part(0, 0.34), ratio.part(0.5, 1.0)
-    flags = early < 3e-5
-    if seen.loss is not None:
-        large = (late > 3e-2) & (seen.loss.noise > 0.1 * np.abs(seen.loss.end))
-        flags |= large
-        early = np.where(large, late, early)
+    early, loss = ratio.part(0, 0.34), seen.loss
+    flags = early < 4e-5
+    if loss is not None:
+        poor = (loss.end > 1.1 * np.nanquantile(loss.end, 0.05)) & (loss.end > 0.05 * usual(seen, loss))
+        jumps = loss.noise > 0.05 * np.minimum(np.abs(loss.end), usual(seen, loss))
+        # The first updates of small weights are as large as these: as long as the loss waits, that is no fault.
+        moved = np.fmax.reduce(loss.values, axis=1) - np.fmin.reduce(loss.values, axis=1) > 0.1 * np.abs(loss.first)
+        flags |= (early > 3e-2) & moved & poor & (thrown(seen, loss) | stuck(seen, loss) | jumps)
     return flags, lambda i: f"an update changes the weights by {early[i]:.1g} of their size; about 1e-3 is usual"
 
 

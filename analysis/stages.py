@@ -220,11 +220,13 @@ def _agreement(before: Outcome, after: Outcome, frames: Frames) -> list[Finding]
 
 def _gain(before: Outcome, after: Outcome) -> list[Finding]:
     """What the later stage found beyond the earlier one."""
-    if not (math.isfinite(before.best) and math.isfinite(after.best)):
+    went_on = (before.trials["epochs"] > before.stage.epochs).to_numpy()  # trained with the later stage's budget
+    early, late = before.scores[~went_on], np.r_[after.scores, before.scores[went_on]]
+    early, late = early[np.isfinite(early)], late[np.isfinite(late)]
+    if not (len(early) and len(late)) or np.min(late) < np.min(early):
         return []
-    if np.min(after.scores) < np.min(before.scores):
-        return []
-    text = f"best {after.objective.metric}: {before.best:.4g} in {before.name}, {after.best:.4g} in {after.name}"
+    coarse, fine = (before.value(float(np.min(each))) for each in (early, late))
+    text = f"best {after.objective.metric}: {coarse:.4g} in {before.name}, {fine:.4g} in {after.name}"
     return [Finding("no gain", HINT, text, "The finer stage found nothing better: stop here, or search elsewhere.")]
 
 

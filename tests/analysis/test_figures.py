@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import pathlib
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 import analysis
 from analysis import figures
+from analysis.axes import first_axes
 from analysis.frames import TooLittle
 from analysis.histories import _busy_until, busy_share, short_and_long
 from analysis.style import span, text, thinned
@@ -51,6 +53,13 @@ def test_the_regions_of_all_stages_are_drawn_into_the_scatter(frames):
         lr, units = region.space.parameters["lr"], region.space.parameters["units"]
         assert set(drawn[stage].x) == {lr.low, lr.high}
         assert set(drawn[stage].y) == {units.low, units.high}
+
+
+def test_the_scatter_is_drawn_over_the_two_ranges_that_matter_most(tmp_path):
+    space = {"idle": {"uniform": [0.0, 1.0]}, "reg": {"uniform": [0.0, 50.0]}, "lr": {"log": [1e-5, 1e-1]}}
+    written = sweep(space=space, stages=[{"name": "one", "trials": 200, "epochs": 1}])
+    run_sweep(written | {"train": f"{pathlib.Path(__file__).parents[1] / 'trainers_findings.py'}:idle"}, tmp_path / "x")
+    assert first_axes(analysis.load(tmp_path / "x")) == ("reg", "lr")
 
 
 def test_the_best_trial_is_ringed(frames):
