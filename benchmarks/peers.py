@@ -20,6 +20,11 @@ def _config(meter: Meter, at: Floats) -> dict[str, float]:
     return {name: p.decode(at[[j]])[0] for j, (name, p) in enumerate(meter.task.space.parameters.items())}
 
 
+def _place(meter: Meter, config: dict[str, float]) -> Floats:
+    """The point of a config."""
+    return np.array([p.encode([config[name]])[0] for name, p in meter.task.space.parameters.items()])
+
+
 def random(meter: Meter, seed: int) -> None:
     """Full trainings at random."""
     rng = np.random.default_rng(seed)
@@ -47,7 +52,8 @@ def _brackets(meter: Meter, draw, learn) -> None:
                 for key, at in points:
                     curve = meter.train(key, _config(meter, at), epochs)
                     scores.append(curve[-1])
-                    learn(at, epochs, curve[-1])
+                    trained = meter.task.trained(key, _config(meter, at))
+                    learn(_place(meter, trained), epochs, curve[-1])
                 order = np.argsort(scores, kind="stable")[: max(int(len(points) / ETA), 1)]
                 points = [points[j] for j in order if np.isfinite(scores[j])]
 
@@ -95,6 +101,11 @@ def _optuna(meter: Meter, seed: int, pruned: bool) -> None:
         while True:
             trial = study.ask(distributions)
             key, best, stopped = meter.key(), math.inf, False
+            trained = meter.task.trained(key, trial.params)
+            if trained != trial.params:
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                study.enqueue_trial(trained)
+                trial = study.ask(distributions)
             for epoch in range(1, longest + 1):
                 score = float(meter.train(key, trial.params, epoch)[-1])
                 best = min(best, score)

@@ -69,6 +69,14 @@ class Task:
         scores = self._raw.row_curve(self._rows[key], start, end)
         return np.where(np.isfinite(scores), scores, np.inf)
 
+    def trained(self, key: object, config: dict[str, float]) -> dict[str, float]:
+        """The config whose curve a trial has: the row's own in a table, so that a method learns of what was trained."""
+        if not self._raw.tabular:
+            return config
+        self.curve(key, config, 0, 1)
+        at = self._raw.U[self._rows[key]]
+        return {name: p.decode(at[[j]])[0] for j, (name, p) in enumerate(self.space.parameters.items())}
+
     def seconds(self, key: object, config: dict[str, float], start: int, end: int) -> float:
         """How long epochs start + 1 .. end took; one second each where the data have no times."""
         if self._raw.tabular:

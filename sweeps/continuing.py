@@ -47,10 +47,14 @@ def left(store: Store, settings: Settings, number: int) -> dict[int, tuple[int, 
     """(epochs stored, epoch to reach) of the trials that have not gone on yet in a stage that has begun."""
     goals = {}
     before = Counter(place for earlier in range(number) for place in places(stored_names(store, earlier), settings))
-    for born, index in places(stored_names(store, number), settings):
-        row = store.rows(born, np.array([index]))[index]
+    chosen = places(stored_names(store, number), settings)
+    stages = {born for born, _ in chosen}
+    rows = {born: store.rows(born, np.array([index for each, index in chosen if each == born])) for born in stages}
+    completed = {born: store.completed(born) for born in stages}
+    for born, index in chosen:
+        row = rows[born][index]
         # Its epochs would not tell: a trainer may come to its own end.
-        went_on = store.completed(born)[index] > 1 + before[born, index] or row["status"] != Status.COMPLETED.word
+        went_on = completed[born][index] > 1 + before[born, index] or row["status"] != Status.COMPLETED.word
         if not went_on:
             goals[identity(born, index)] = (row["epochs"], settings.stages[number].epochs)
     return goals

@@ -178,11 +178,6 @@ class Store:
                 found |= {row["trial"]: row for row in table.filter(column(wanted, pa.bool_())).to_pylist()}
         return found
 
-    def continued(self, number: int) -> Ints:
-        """Trials of a stage whose training went on and whose rows are not replaced yet."""
-        found = [numbers(read(path, ["trial"])["trial"]) for path in self._files(_CONTINUED, number)]
-        return np.unique(np.concatenate([np.empty(0, np.int64), *found]))
-
     def append(
         self,
         number: int,

@@ -19,11 +19,13 @@ import sweeps
 
 ROOT = pathlib.Path(__file__).parent.parent
 PACKAGES = ("analysis", "sweeps", "workers")
+# `sweeps.notebook` is imported in notebooks only, where IPython is.
 EVERYTHING = """
 import importlib, pkgutil, analysis, sweeps, workers
 for package in (analysis, sweeps, workers):
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-        importlib.import_module(module.name)
+        if module.name != "sweeps.notebook":
+            importlib.import_module(module.name)
 """
 
 

@@ -17,12 +17,14 @@ from dataclasses import replace
 
 from workers.backend import BackendError
 from workers.checkpoint import Checkpoint
+from workers.columns import EndColumns, ReportColumns
 from workers.luggage import unpacked
 from workers.messages import Batch, Broken, Event, Lost, Remark, Results, Work
 from workers.processes import Processes
 
 PATIENCE_S = 1.0  #: an answer comes after this at the latest, also when there is nothing to tell
 SHIP_S = 10.0  #: a running trial's checkpoint travels this often: what a lost node loses of its training
+_NO_BATCH = -1
 _NAMED = 5  #: files that are named in a remark
 
 
@@ -60,7 +62,7 @@ class Supervisor:
         events: list[Event | Broken] = []
         try:
             for trial, packed in saved.items():
-                Checkpoint(self._checkpoints, trial).unpack(packed)
+                events += self._taken_over(trial, packed)
             for batch in batches:
                 self._processes.submit(0, batch)
             if kill:
@@ -72,12 +74,34 @@ class Supervisor:
         except BackendError as error:
             return [*events, Broken(self._at_home(str(error)))]
         notes = self._notes()
-        return [self._told(event, notes) for event in events if not isinstance(event, Broken)]
+        told = [(self._left_by(event), self._told(event, notes)) for event in events if not isinstance(event, Broken)]
+        return [event for pair in told for event in pair if event is not None]
 
     def close(self) -> None:
         """Leave no process and no file behind."""
         self._processes.close()
         shutil.rmtree(self._checkpoints, ignore_errors=True)
+
+    def _taken_over(self, trial: int, packed: bytes) -> list[Event]:
+        """Make a checkpoint from elsewhere a trial's own; what to say if it cannot be."""
+        try:
+            Checkpoint(self._checkpoints, trial).unpack(packed)
+        except OSError as error:
+            return [Remark(f"a checkpoint was not taken over, its trial starts anew: {error.strerror or error}")]
+        return []
+
+    def _left_by(self, event: Event) -> Results | None:
+        """The checkpoint of a trial whose process died, which travels ahead of the word of it; or None."""
+        if not isinstance(event, Lost) or event.trial is None or event.trial < 0:
+            return None
+        checkpoint = Checkpoint(self._checkpoints, event.trial)
+        epoch, _ = self._shipped.pop(event.trial, (0, 0.0))
+        _, packed = checkpoint.packed(after=epoch)
+        checkpoint.drop()
+        if packed is None:
+            return None
+        nothing = Results(self._slot, _NO_BATCH, 0, ReportColumns().arrays(), EndColumns().arrays())
+        return replace(nothing, saved={event.trial: packed})
 
     def _told(self, event: Event, notes: tuple[str, ...]) -> Event:
         """An event as the driver is to hear it: with this slot's number, and the user's own names of files."""

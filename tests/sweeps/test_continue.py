@@ -1,4 +1,4 @@
-"""A stage may take the best earlier trials further: from their checkpoints, or from their start where there are none."""
+"""A stage may take the best earlier trials further: from their checkpoints, or from their start without any."""
 
 import itertools
 import pathlib
@@ -163,7 +163,8 @@ def test_from_a_checkpoint_no_epoch_is_trained_twice(calm, tmp_path, monkeypatch
 
 
 def test_values_of_several_types_stay_as_they_are(tmp_path):
-    space = {"lr": {"log": [1e-3, 1e-1]}, "mixed": ["a", 1, 0.5, True, [1, 2]], "n": {"int": [1, 9]}, "flag": [True, False]}
+    space = {"lr": {"log": [1e-3, 1e-1]}, "n": {"int": [1, 9]}, "flag": [True, False]}
+    space["mixed"] = ["a", 1, 0.5, True, [1, 2]]
     written = going_on("mixed") | {"space": space}
     run_sweep(written, tmp_path / "x")
     rows = pd.read_parquet(tmp_path / "x/trials")
