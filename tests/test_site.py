@@ -173,3 +173,13 @@ def test_the_sweep_of_the_pictures_can_be_read_as_any_other():
     path = DOCS / "pictures" / "shapes.toml"
     (stage,) = settings_from(load(path), path.parent).stages
     assert stage.trials == len(stage.include)
+
+
+@pytest.mark.parametrize("page", ["from-ray-tune", "from-optuna"])
+def test_the_migration_pages_count_the_lines_that_they_show(page, monkeypatch):
+    spec = importlib.util.spec_from_file_location("migration", ROOT / "benchmarks" / "migration.py")
+    migration = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "migration", migration)  # where dataclasses look their module up
+    spec.loader.exec_module(migration)
+    told = dict(re.findall(r"^\| ([\w =,]+) \| (\d+) \|", (DOCS / f"{page}.md").read_text("utf-8"), re.MULTILINE))
+    assert told == {program.name: str(migration.lines(program)) for program in migration.PROGRAMS}
