@@ -21,7 +21,13 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
+# PyTorch without a hash: which build an index holds under this version depends on the machine.
+.venv/frameworks: frameworks.lock .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r frameworks.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps torch==2.13.0
+	touch $@
+
+test: lint .venv/frameworks
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 docs: setup
@@ -42,10 +48,11 @@ kills: setup
 planted-bugs: setup
 	$(BIN)/python tests/planted_bugs.py
 
+LOCK := --generate-hashes --universal --python-version 3.11 --custom-compile-command "make lock" -q
 lock: setup
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --universal --python-version 3.11 \
-	  --custom-compile-command "make lock" -q -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev $(LOCK) -o requirements.lock
+	echo 'torch ; python_version < "3"' > .venv/overrides  # its CUDA packages would come along
+	$(BIN)/uv pip compile --group frameworks -c requirements.lock --override .venv/overrides $(LOCK) -o frameworks.lock
 
 clean:
 	rm -rf .venv runs build .hypothesis .mypy_cache .ruff_cache .pytest_cache

@@ -8,8 +8,9 @@ DEHB and SMAC are in another environment, run it there once with `--methods "DEH
 
 Regret x 100: 0 is the best score known of a task, 100 that of the median of random full trainings, where it is cut.
 Any score counts that any trial had after any of its epochs. The peers are read off one run at each budget; the staged
-search has to know its budget, so each is a run of its own. In a table a trial takes the nearest row that no trial of the same
-search has, and every method is told that row's own config as what was trained. Intervals: 95 % of 2,000 bootstraps over tasks.
+search has to know its budget, so each is a run of its own. In a table a trial takes the nearest row that no trial of
+the same search has, and every method is told that row's own config as what was trained. Intervals: 95 % of 2,000
+bootstraps over tasks.
 """
 
 import argparse
@@ -88,6 +89,8 @@ def run(methods: list[str], tasks: list[str], seeds: int) -> None:
 def held(methods: list[str], tasks: list[str], seeds: int) -> dict[str, np.ndarray]:
     """(tasks, seeds, budgets) regrets of each method that the cache has of all tasks; NaN where a seed is not there."""
     loaded = {name: Task(name) for name in tasks}
+    for name, task in loaded.items():  # the best known is also what any method found
+        task.best = min([task.best, *(np.load(file).min() for file in CACHE.glob(f"* on {name}, seed *.npy"))])
     budgets = len(BUDGETS[tasks[0].split("-")[0]])
     found = {}
     for method in methods:

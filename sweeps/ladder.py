@@ -17,8 +17,7 @@ _LAST_STEP = 1.5  #: the last rung below the top leaves at least half of its own
 _COARSE = 5  #: trials per parameter that start before anything is known
 _BATCH = 8  #: trials of a later stage, or more where that would make more stages than
 _MOST_STAGES = 40
-_DEPTH = 3  #: full trainings one after the other that a search should at least last
-_WORKERS = (8, 32)
+WORKERS = 8  #: virtual ones: more keep more slots busy, and learn less from each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +46,20 @@ class Plan:
         return 1 + math.ceil(max(self.trials - self.coarse, 0) / self.batch)
 
 
-def plan(trainings: float, epochs: int, parameters: int, workers: int | None = None) -> Plan:
+def plan(trainings: float, epochs: int, parameters: int, workers: int = WORKERS) -> Plan:
     """The layout for a budget.
 
     Args:
         trainings: The budget, in full trainings; at least one is spent.
         epochs: Epochs of a full training.
         parameters: How many parameters are searched.
-        workers: Virtual workers; None for as many as leave the search long enough to learn from itself.
+        workers: Virtual workers.
     """
     budget = max(round(trainings * epochs), epochs)
     rungs = _rungs(budget / (TRIALS_PER_PARAMETER * max(parameters, 1)), epochs)
     trials = max(int(budget / cost(rungs)), 1)
     coarse = min(max(_COARSE * parameters, _BATCH), max(trials // 2, 1))
     batch = max(round((trials - coarse) / _MOST_STAGES), min(_BATCH, trials))
-    fewest, most = _WORKERS
-    workers = workers or min(max(round(trainings / _DEPTH), fewest), most)
     return Plan(budget, rungs, coarse, batch, trials, workers)
 
 

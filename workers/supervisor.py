@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +19,7 @@ from workers.columns import EndColumns, ReportColumns
 from workers.luggage import unpacked
 from workers.messages import Batch, Broken, Event, Lost, Remark, Results, Work
 from workers.processes import Processes
+from workers.scratch import Scratch
 
 PATIENCE_S = 1.0  #: an answer comes after this at the latest, also when there is nothing to tell
 SHIP_S = 10.0  #: a running trial's checkpoint travels this often: what a lost node loses of its training
@@ -46,7 +45,8 @@ class Supervisor:
         self._known = self._written()
         if self._folder is not None:
             work = unpacked(work, self._folder)
-        self._checkpoints = pathlib.Path(tempfile.mkdtemp(prefix="sweeps-checkpoints-"))
+        self._scratch = Scratch()
+        self._checkpoints = self._scratch.folder
         self._shipped: dict[int, tuple[int, float]] = {}  # epoch of the last checkpoint that was sent, and when
         self._processes = Processes(replace(work, checkpoints=str(self._checkpoints)), 1)
 
@@ -80,7 +80,7 @@ class Supervisor:
     def close(self) -> None:
         """Leave no process and no file behind."""
         self._processes.close()
-        shutil.rmtree(self._checkpoints, ignore_errors=True)
+        self._scratch.close()
 
     def _taken_over(self, trial: int, packed: bytes) -> list[Event]:
         """Make a checkpoint from elsewhere a trial's own; what to say if it cannot be."""

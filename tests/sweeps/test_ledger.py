@@ -186,3 +186,25 @@ def test_how_reports_were_cut_into_messages_and_flushes_cannot_be_seen(curves, r
         for trial, curve in enumerate(curves)
         for epoch, metrics in enumerate(curve, 1)
     ]
+
+
+def test_what_is_tried_again_further_on_loses_nothing_of_the_piece_before_it():
+    """A trial's second piece begins, is lost, and begins again before the end of its first piece is stored."""
+    ledger = Ledger(Objective("val_acc", "max"))
+    ledger.report(curve(3, [0.1, 0.2]))
+    end(ledger, 3)
+    ledger.reopen(3)
+    ledger.report(reports((3, 3, {"val_acc": 0.3})))
+    end(ledger, 3, Status.LOST, final=False, attempt=2)
+    ledger.report(reports((3, 3, {"val_acc": 0.3})))
+    rows, _ = ledger.take(COLUMNS, SEEDS)
+    assert [(row["trial"], row["epoch"]) for row in stored(rows["reports"])] == [(3, 1), (3, 2)]
+    (before,) = stored(rows["trials"])
+    assert (before["epochs"], before["val_acc"]) == (2, 0.2)
+    ledger.report(reports((3, 4, {"val_acc": 0.15})))
+    end(ledger, 3, attempt=3)
+    rows, _ = ledger.take(COLUMNS, SEEDS, lambda trials: {3: before})
+    assert [(row["trial"], row["epoch"]) for row in stored(rows["reports"])] == [(3, 3), (3, 4)]
+    (after,) = stored(rows[".continued"])
+    assert (after["epochs"], after["best_epoch"], after["val_acc"], after["lr"]) == (4, 3, 0.3, 0.3)
+    assert rows["trials"][1] == 0
