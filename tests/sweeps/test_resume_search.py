@@ -2,10 +2,11 @@
 
 import pathlib
 import tempfile
+import time
 
 import pandas as pd
 import pytest
-from commands import eventually, finished, started, sweep_file
+from commands import finished, started, sweep_file
 from conftest import contents, run_sweep, sweep
 from lives import live, live_on
 from simulation.runs import FAST
@@ -105,7 +106,9 @@ def test_killed_again_and_again_the_real_command_ends_with_the_same_bytes(calm, 
 
     for _ in range(3):
         with started("run", "sweep.toml", "--slots", 2, cwd=tmp_path, PAUSE_S=0.2) as process:
-            eventually(lambda driver=process, before=newest(): newest() > before or driver.poll() is not None)
+            before = newest()
+            while newest() == before and process.poll() is None:
+                time.sleep(0.002)
             process.kill()
         assert process.returncode == -9
     code, _, said = finished("run", "sweep.toml", "--slots", 2, cwd=tmp_path)

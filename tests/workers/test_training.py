@@ -161,7 +161,14 @@ def test_a_trainer_says_by_its_names_how_it_is_called(train, parameters, binding
 @pytest.mark.parametrize("name", ["checkpoint", "context"])
 @pytest.mark.parametrize(
     ("written", "given"),
-    [("{}", True), ("{}=None", True), ("{}=128", False), ("{}=''", False), ("{}=np.zeros(2)", False), ("**rest", False)],
+    [
+        ("{}", True),
+        ("{}=None", True),
+        ("{}=128", False),
+        ("{}=''", False),
+        ("{}=np.zeros(2)", False),
+        ("**rest", False),
+    ],
 )
 def test_a_checkpoint_and_a_context_are_given_where_nothing_else_can_be_meant(name, written, given):
     train = eval(f"lambda lr, {written.format(name)}: 0", {"np": np})
