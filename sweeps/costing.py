@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sweeps.checking import Check, Verdict
-from sweeps.settings import StageSettings
+from sweeps.settings import StageSettings, most_epochs
 from sweeps.wording import show_count, show_duration
 from workers.preflight import Tried
 
@@ -64,9 +64,9 @@ def cost(
     if found is None:
         return Check(name, Verdict.UNKNOWN, "no trial came to its end")
     # A stage ends before the next one begins, and the last of its trials leave slots idle.
-    waves = sum(math.ceil(stage.trials / slots) * found.trial_s(stage.epochs) for stage in stages)
+    waves = sum(math.ceil((stage.trials + stage.continued) / slots) * found.trial_s(stage.epochs) for stage in stages)
     wall_s = loading_s + waves
-    trials, epochs = sum(s.trials for s in stages), sum(s.trials * s.epochs for s in stages)
+    trials, epochs = sum(stage.trials for stage in stages), most_epochs(stages)
     speed = f"{_time(found.epoch_s)} an epoch" if found.epoch_s else f"{_time(found.start_s)} a trial"
     plan = f"{show_count(trials, 'trial')} of {epochs:,} epochs" if found.epoch_s else show_count(trials, "trial")
     text = f"{speed}: {plan} take {_time(wall_s)} on {show_count(slots, 'slot')}"

@@ -12,7 +12,7 @@ from sweeps.reading import Run
 from sweeps.rehearsal import rehearse
 from sweeps.sampling import draw
 from sweeps.search import Search
-from sweeps.settings import CONFIRMATIONS, SearchSettings, Settings, StageSettings
+from sweeps.settings import CONFIRMATIONS, SearchSettings, Settings, StageSettings, most_epochs
 from sweeps.wording import clean, show_config, show_count
 from workers.gpus import present
 
@@ -32,9 +32,10 @@ def plan_lines(settings: Settings, folder: pathlib.Path) -> list[str]:
     for i, stage in enumerate(settings.stages if settings.search is None else ()):
         where = "the space as given" if i == 0 else f"the region fitted on {settings.stages[i - 1].name!r}"
         stored = done.get(stage.name, 0)
+        again = f", and the best {stage.continued} before go on" if stage.continued else ""
         lines.append(
             f"{stage.name}: {show_count(stage.trials, 'trial')} of {show_count(stage.epochs, 'epoch')}, "
-            f"{stage.method}, in {where}; {stored:,} done"
+            f"{stage.method}, in {where}{again}; {stored:,} done"
         )
     devices = present(os.environ)
     if devices and not settings.run.demand.gpus:
@@ -43,7 +44,7 @@ def plan_lines(settings: Settings, folder: pathlib.Path) -> list[str]:
             "each trial has its own"
         )
     if settings.search is None:
-        lines.append(f"in all {sum(stage.trials * stage.epochs for stage in settings.stages):,} epochs")
+        lines.append(f"in all {most_epochs(settings.stages):,} epochs")
     lines += [f"first configs of {settings.stages[0].name!r}:"]
     return lines + [f"  {i}  {clean(show_config(config))}" for i, config in enumerate(_first(settings))]
 
@@ -88,7 +89,7 @@ def plan_json(settings: Settings, folder: pathlib.Path) -> str:
             "run": str(folder),
             "slots": settings.slots,
             "stages": [row(stage) for stage in settings.stages],
-            "epochs": sum(stage.trials * stage.epochs for stage in settings.stages)
+            "epochs": most_epochs(settings.stages)
             if settings.search is None
             else round(settings.search.trainings * settings.search.epochs),
             "first": _first(settings),

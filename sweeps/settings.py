@@ -59,6 +59,15 @@ class StageSettings:
     continued: int = 0
 
 
+def most_epochs(stages: Sequence[StageSettings]) -> int:
+    """Epochs of a plan, at most: a trial that goes on is taken to come from the shortest stage before."""
+    total = 0
+    for i, stage in enumerate(stages):
+        shortest = min((before.epochs for before in stages[:i]), default=stage.epochs)
+        total += stage.trials * stage.epochs + stage.continued * max(stage.epochs - shortest, 0)
+    return total
+
+
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
     """A plan from a budget, as it was asked for.
