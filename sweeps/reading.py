@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from sweeps.arrow import chosen, column, numbers
 from sweeps.errors import Damaged, UsageError
+from sweeps.layout import layout_of, order_of
 from sweeps.private import opener, refuse_links
 from sweeps.settings import CONFIRM, Settings, StageSettings, settings_from
-from sweeps.tables import conform, layout_of, order_of, read, table_of, values_of
+from sweeps.tables import conform, read, table_of, values_of
 from workers.messages import FAILURES, Status
 
 _NAME = re.compile(r"\d{3}-[A-Za-z0-9_-]+(\.part-\d+)?\.parquet")

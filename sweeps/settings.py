@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import pathlib
 import re
@@ -17,6 +16,7 @@ from sweeps.objective import Objective
 from sweeps.rules import BlowUp, NonFinite
 from sweeps.sampling import METHODS, grid_size
 from sweeps.secret import refuse_secrets
+from sweeps.section import Section
 from sweeps.space import Config, Space
 from workers.demand import Demand
 from workers.gpus import present, room
@@ -34,7 +34,6 @@ _STAGE = ("name", "trials", "epochs", "method", "include", "continue")
 _SEARCH = ("trainings", "epochs", "confirm")
 _STOP = ("nan", "blowup", "loss", "timeout")
 _RUN = ("slots", "cpus", "gpus", "memory", "resources", "retries", "budget", "address")
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -188,7 +187,7 @@ def settings_from(written: Mapping[str, Any], folder: pathlib.Path, *, seed: int
         refuse_secrets(written)
     except RecursionError:
         raise UsageError("the settings are nested too deeply") from None
-    top = _Section("the sweep file", written, _TOP)
+    top = Section("the sweep file", written, _TOP)
     space = space_from(top.table("space"))
     metric = top.text("metric", "the metric that is optimised, as the trainer reports it")
     if metric.casefold() in {name.casefold() for name in (*RESERVED, *space.names)}:
@@ -231,64 +230,14 @@ def laid_out(search: SearchSettings, space: Space) -> tuple[StageSettings, ...]:
     return tuple(StageSettings(stage_name(i), size, search.epochs, SEARCH) for i, size in enumerate(sizes))
 
 
-class _Section:
-    """A table of the sweep file: knows its keys, and says where a wrong one is."""
-
-    def __init__(self, where: str, written: Any, known: Sequence[str]) -> None:
-        if not isinstance(written, Mapping):
-            raise UsageError(f"{where} must be a table, found {type(written).__name__}")
-        self._where, self._written = where, written
-        for key in written:
-            if key not in known:
-                raise UsageError(f"{where}: unknown key {key!r}{did_you_mean(str(key), known)}")
-
-    def table(self, key: str) -> Mapping[str, Any]:
-        """A table inside; empty when it is not there."""
-        value = self._written.get(key, {})
-        if not isinstance(value, Mapping):
-            raise UsageError(f"[{key}] must be a table, found {value!r}")
-        return value
-
-    def text(self, key: str, wanted: str = "", default: Any = ...) -> Any:
-        """A text."""
-        value = self._written.get(key, default)
-        if value is ...:
-            raise UsageError(f"{self._where}: {key!r} is missing: {wanted}")
-        if value is not default and (not isinstance(value, str) or not value):
-            raise UsageError(f"{self._where}: {key} must be a text, found {value!r}")
-        if value is not default and not value.isprintable():
-            raise UsageError(f"{self._where}: {key} has characters in it that cannot be seen: {value!a}")
-        return value
-
-    def whole(self, key: str, default: Any = ..., least: int = 1, most: int = 2**63 - 1) -> Any:
-        """A whole number from `least` to `most`."""
-        value = self._written.get(key, default)
-        if value is ...:
-            raise UsageError(f"{self._where}: {key!r} is missing: a whole number from {least}")
-        if value is not default and (isinstance(value, bool) or not isinstance(value, int)):
-            raise UsageError(f"{self._where}: {key} must be a whole number, found {value!r}")
-        if value is not default and not least <= value <= most:
-            raise UsageError(f"{self._where}: {key} must be from {least} to {most}, found {value}")
-        return value
-
-    def seconds(self, key: str) -> float | None:
-        """A duration: a number of seconds, or a text such as "90s", "10m", "1h30m"."""
-        value = self._written.get(key)
-        return None if value is None else _seconds(f"{self._where}: {key}", value)
-
-    def get(self, key: str, default: Any) -> Any:
-        """Whatever is written, for the caller to check."""
-        return self._written.get(key, default)
-
-
 def _stage(written: Any, number: int, space: Space) -> StageSettings:
     """One checked stage."""
-    section = _Section(f"[[stage]] number {number + 1}", written, _STAGE)
+    section = Section(f"[[stage]] number {number + 1}", written, _STAGE)
     name = section.text("name", 'a name such as "coarse"')
     if not _NAME.fullmatch(name):
         raise UsageError(f"stage name {name!r}: letters, digits, '_' and '-' only, since files are called so")
     where = f"stage {name!r}"
-    section = _Section(where, written, _STAGE)
+    section = Section(where, written, _STAGE)
     method = section.text("method", default="random")
     if method not in (*METHODS, MODEL):
         raise UsageError(f"{where}: unknown method {method!r}{did_you_mean(method, (*METHODS, MODEL))}")
@@ -315,7 +264,7 @@ def _stage(written: Any, number: int, space: Space) -> StageSettings:
 
 def _search(written: Any) -> SearchSettings:
     """The checked [search] table."""
-    section = _Section("[search]", written, _SEARCH)
+    section = Section("[search]", written, _SEARCH)
     trainings = section.get("trainings", None)
     if not is_number(trainings) or not 1 <= trainings <= MAX_TRIALS:
         raise UsageError(
@@ -326,7 +275,7 @@ def _search(written: Any) -> SearchSettings:
 
 def _stop(written: Mapping[str, Any]) -> StopSettings:
     """The checked [stop] table."""
-    section = _Section("[stop]", written, _STOP)
+    section = Section("[stop]", written, _STOP)
     nan, blowup = section.get("nan", True), section.get("blowup", 3.0)
     if not isinstance(nan, bool):
         raise UsageError(f"[stop]: nan must be true or false, found {nan!r}")
@@ -341,7 +290,7 @@ def _stop(written: Mapping[str, Any]) -> StopSettings:
 
 def _run(written: Mapping[str, Any]) -> RunSettings:
     """The checked [run] table."""
-    section = _Section("[run]", written, _RUN)
+    section = Section("[run]", written, _RUN)
     slots = None if section.get("slots", "auto") == "auto" else section.whole("slots", most=100_000)
     gpus, resources = section.get("gpus", 0), section.table("resources")
     for name, amount in [("gpus", gpus), *resources.items()]:
@@ -350,29 +299,6 @@ def _run(written: Mapping[str, Any]) -> RunSettings:
         if not is_number(amount) or amount < 0 or (amount > 1 and amount != int(amount)):
             raise UsageError(f"[run]: {name} must be a whole number or a share of one, such as 0.25; found {amount!r}")
     custom = {name: float(amount) for name, amount in resources.items()}
-    demand = Demand(section.whole("cpus", 1), float(gpus), _bytes(section.get("memory", None)), custom)
+    demand = Demand(section.whole("cpus", 1), float(gpus), section.size("memory"), custom)
     retries, budget_s = section.whole("retries", 1, 0), section.seconds("budget")
     return RunSettings(slots, demand, retries, budget_s, section.text("address", default=None))
-
-
-def _bytes(value: Any) -> int | None:
-    """An amount of memory in bytes."""
-    if value is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT])i?B?", value) if isinstance(value, str) else None
-    kib = 0.0 if found is None else float(found[1]) * 1024 ** "KMGT".index(found[2])
-    if not 1 <= kib < 2**50:
-        raise UsageError(f'[run]: memory must be an amount such as "512M" or "4G", found {value!r}')
-    return int(kib) * 1024
-
-
-def _seconds(where: str, value: Any) -> float:
-    """A duration in seconds."""
-    if is_number(value) and value > 0:
-        return float(value)
-    if isinstance(value, str):
-        parts = re.findall(r"(\d+(?:\.\d+)?)\s*([smhd])\s*", value)
-        total = sum(float(number) * _UNITS[unit] for number, unit in parts)
-        if 0 < total < math.inf and re.fullmatch(r"(\d+(?:\.\d+)?\s*[smhd]\s*)+", value):
-            return total
-    raise UsageError(f'{where} must be a duration above zero, such as "90s", "10m" or "1h30m"; found {value!r}')

@@ -37,16 +37,14 @@ from sweeps.arrow import chosen, column, numbers
 from sweeps.damage import aside, set_aside
 from sweeps.errors import UsageError
 from sweeps.hold import hold, make
+from sweeps.layout import Layout, layout_of, order_of
 from sweeps.private import FOLDER, opener, refuse_links
 from sweeps.secret import hidden
 from sweeps.space import Flags, Space
 from sweeps.tables import (
-    Layout,
     check,
     conform,
-    layout_of,
     merged,
-    order_of,
     read,
     schema_of,
     sync_folder,
