@@ -15,8 +15,8 @@ from commands import finished, paced, started, sweep_file
 from conftest import contents, run_sweep
 
 STAGES = [{"name": "coarse", "trials": 60, "epochs": 3}, {"name": "fine", "trials": 40, "epochs": 4}]
-PAUSE_S = 0.03  # an epoch's; about six seconds of work for two slots
-LIFE_S = {"local": (0.2, 4.0), "ray": (4.0, 16.0)}  #: of a driver that is killed: from its imports to its last stage
+PAUSE_S = 0.06  # an epoch's; ten seconds of work for two slots, so that no run ends before its last kill
+LIFE_S = {"local": (0.2, 2.0), "ray": (4.0, 16.0)}  #: of a driver that is killed: from its imports to its last stage
 WORDS = {"local": ("--backend", "local", "--slots", 2), "ray": ("--backend", "ray", "--slots", 2)}
 KILLS_A_RUN = 6
 

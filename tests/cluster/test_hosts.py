@@ -36,7 +36,7 @@ def load():
 
 def train(lr, *, epochs, seed, data):
     for epoch in range(1, epochs + 1):
-        time.sleep(float(os.environ.get("PAUSE_S", "0.1")))
+        time.sleep(float(os.environ.get("PAUSE_S", "0.25")))
         score = helper.score(lr, epoch) + data[seed % 100]
         yield {"loss": 2.0 - score, "val_acc": score}
 """
@@ -70,14 +70,16 @@ class Cluster:
         (command,) = (line[1:] for line in WALK if line.startswith(f"#   ray {verb} "))
         return self.laptop.run("bash", "-c", command, cwd=PROJECT)
 
-    def submit(self, sweep, name):
-        """A sweep that is under way: it has trials, and more to come."""
+    def submit(self, sweep, name, on):
+        """A sweep that is under way: a machine has run a trial of it, and there are more to come."""
         words = ("submit", "cluster.yaml", "sweeps/head.py", "--", "run", sweep, "--name", name)
         submitted, said = self.laptop.begin("ray", *words, cwd=PROJECT)
 
         def under_way():
             assert submitted.poll() is None, said.read_text()
-            return [*self.head.path(RESULTS / name / "trials").glob("*.parquet")]
+            parts = [*self.head.path(RESULTS / name / "attempts").glob("*.part-*.parquet")]
+            hosts = {host for part in parts for host in pd.read_parquet(part).host}
+            return on.name in hosts
 
         until(under_way, within_s=120)
         assert not self.settled()
@@ -165,7 +167,7 @@ def test_the_walk_gives_the_bytes_of_a_local_run(cluster):
 
 def test_a_machine_that_dies_costs_what_ran_on_it(cluster, own):
     worker = cluster.workers[1]
-    submitted = cluster.submit("mine/sweep.toml", "killed")
+    submitted = cluster.submit("mine/sweep.toml", "killed", worker)
     worker.power_off()
     worker.start()
     assert submitted.wait(timeout=120) == 0
@@ -178,7 +180,7 @@ def test_a_machine_that_dies_costs_what_ran_on_it(cluster, own):
 
 def test_a_machine_that_is_cut_off_costs_what_ran_on_it_and_one_that_is_back_takes_over(cluster, own):
     worker = cluster.workers[0]
-    submitted = cluster.submit("mine/sweep.toml", "cut")
+    submitted = cluster.submit("mine/sweep.toml", "cut", worker)
     worker.cut_off()
     ended = submitted.wait(timeout=240)
     worker.reconnect()

@@ -3,11 +3,11 @@
 import random
 
 import pytest
-from kills import survive
+from kills import KILLS_A_RUN, survive
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_whenever_its_drivers_are_killed_a_run_ends_with_the_bytes_of_a_calm_one(tmp_path, seed):
-    assert survive(tmp_path, 6, random.Random(seed)) >= 2
+    assert survive(tmp_path, KILLS_A_RUN, random.Random(seed)) == KILLS_A_RUN
