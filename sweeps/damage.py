@@ -50,4 +50,4 @@ def set_aside(files: Sequence[pathlib.Path], folder: pathlib.Path) -> str:
 
 def aside(folder: pathlib.Path) -> list[str]:
     """Names of the files that were set aside in a run, now or before."""
-    return [path.name for path in (folder / _AWAY).glob("*.parquet")]
+    return sorted(path.name for path in (folder / _AWAY).glob("*.parquet"))

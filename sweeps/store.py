@@ -282,7 +282,7 @@ class Store:
 
     def _recover(self) -> None:
         """Finish what a crash left: ready files take their place, what was not whole and lone parts never happened."""
-        for name in os.listdir(self.folder / _PENDING):
+        for name in sorted(os.listdir(self.folder / _PENDING)):
             if _READY.fullmatch(name):
                 check(self.folder / _PENDING / name)  # while its parts are still there, if they are
                 self._settle(self.folder / _PENDING / name)

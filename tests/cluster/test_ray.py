@@ -53,13 +53,16 @@ def test_a_ray_of_its_own_is_started_where_no_address_is_given(tmp_path):
 
 
 def test_a_node_that_goes_costs_attempts_and_no_byte(tmp_path, ray_cluster):
-    written = sweep("slow", stages=STAGES)
-    run_sweep(written, tmp_path / "local", backend="local")
+    written = sweep("slow", stages=[{**STAGES[0], "trials": 80}])
+    run_sweep(written, tmp_path / "local", backend="local", slots=8)
     node = ray_cluster.add_node(num_cpus=2)
     folder = tmp_path / "ray"
 
+    def slots_in_use():
+        return {slot for path in (folder / "attempts").glob("*.part-*") for slot in pd.read_parquet(path).slot}
+
     def remove():
-        until(lambda: list((folder / "trials").glob("*.part-*")))
+        until(lambda: len(slots_in_use()) == 4)  # two of them are on that node
         ray_cluster.remove_node(node, allow_graceful=False)
 
     killer = threading.Thread(target=remove)

@@ -122,7 +122,7 @@ class Disk:
             return node.durable
         with self._open(where, "rb") as file:
             full = file.read()
-        size = rng.randrange(len(full) + 1)
+        size = int(rng.random() * (len(full) + 1))  # one draw, however long: the lock's words have a process number
         return rng.choice([full, node.durable, full[:size], full[:size] + bytes(len(full) - size)])
 
     def _step(self, kind, path, act, torn=None):

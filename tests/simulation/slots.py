@@ -83,7 +83,7 @@ class Workers:
         self._slots = {number: Slot() for number in range(slots)}
         self._open = set()  # slots that are up as far as the driver can know
         for number in self._slots:
-            self._rise(number, after=rng.choice([0.0, 0.0, 0.5, 20.0]))
+            self._rise(number, rng.choice([0.0, 0.0, 0.5, 20.0]))
 
     def submit(self, slot, batch):
         self._live()
@@ -108,7 +108,8 @@ class Workers:
 
     def kill(self, slot):
         if self._slots[slot].up:
-            self._at(self._rng.uniform(0, 4), slot, lambda told: self._die(slot, told, Status.LOST, None))
+            when = self._clock.now + self._rng.uniform(0, 4)
+            self._at(when, slot, lambda told: self._die(slot, told, Status.LOST, None))
 
     def close(self):
         pass
@@ -120,10 +121,9 @@ class Workers:
             if self._left < 0:
                 raise Died
 
-    def _at(self, after, slot, act):
-        """Do something later, if the slot lives then."""
-        entry = (self._clock.now + after, next(self._order), slot, self._slots[slot].life, act)
-        heapq.heappush(self._agenda, entry)
+    def _at(self, when, slot, act):
+        """Do something at a time, if the slot still has this life then."""
+        heapq.heappush(self._agenda, (when, next(self._order), slot, self._slots[slot].life, act))
 
     def _next(self, told):
         """Do what is next on the agenda."""
@@ -132,12 +132,12 @@ class Workers:
         if life in (None, self._slots[slot].life):
             act(told)
 
-    def _rise(self, slot, after):
+    def _rise(self, slot, when):
         def act(told):
             self._slots[slot].up = True
             self._tell(self._clock.now, Ready(slot, "host", 100 * slot + self._slots[slot].life))
 
-        self._at(after, slot, act)
+        self._at(when, slot, act)
 
     def _begin(self, number):
         """Begin the next trial of a slot."""
@@ -151,7 +151,8 @@ class Workers:
         trial = left[0]
         row = batch.trials.tolist().index(trial)
         kind, reports, status, reason = story(int(batch.seeds[row]), batch.columns[0][row], int(batch.epochs[row]))
-        slot.running = (trial, self._clock.now)
+        began = self._clock.now
+        slot.running = (trial, began)
         seconds = rng.choice([0.001, 0.01, 0.1, 1.0, 3.0]) * rng.uniform(0.5, 1)
         struck = kind not in ("lost", "slow", "overdue") and rng.random() < self._trouble
         if struck and all(self.hurt[each] < self._patience for _, trials in slot.batches for each in trials):
@@ -160,13 +161,14 @@ class Workers:
             status, reason = (Status.TIMEOUT if kind == "slow" else Status.LOST), "bad luck"
         for epoch, metrics in enumerate(reports, 1):
             if epoch > batch.starts[row]:
-                self._at(seconds * epoch / (len(reports) + 1), number, self._reporting(number, trial, epoch, metrics))
+                when = began + seconds * epoch / (len(reports) + 1)
+                self._at(when, number, self._reporting(number, trial, epoch, metrics))
         if kind == "vanish":
-            self._at(seconds, number, lambda told: self._vanish(number, told, reason))
+            self._at(began + seconds, number, lambda told: self._vanish(number, told, reason))
         elif kind in ("lost", "slow"):
-            self._at(seconds, number, lambda told: self._die(number, told, status, trial, reason))
+            self._at(began + seconds, number, lambda told: self._die(number, told, status, trial, reason))
         else:
-            self._at(seconds, number, lambda told: self._end(number, told, trial, status, reason))
+            self._at(began + seconds, number, lambda told: self._end(number, told, trial, status, reason))
 
     def _reporting(self, number, trial, epoch, metrics):
         def act(told):
@@ -241,7 +243,7 @@ class Workers:
         when = max(slot.speaks_at, self._clock.now)
         self._slots[number] = Slot(slot.life + 1)
         self._tell(when, Lost(number, status, trial, started, 1.0, reason, None, blameless))
-        self._rise(number, when - self._clock.now + rng.choice([0.0, 0.5, 20.0]))
+        self._rise(number, when + rng.choice([0.0, 0.5, 20.0]))  # what it was told of its death comes first
 
     def _vanish(self, number, told, reason):
         """A machine goes, by its own fault or nobody's, and nobody can tell what its slots were about."""
