@@ -256,6 +256,8 @@ _ATTEMPT = ("trial", "attempt", "outcome", "started", "seconds", "host", "slot",
 def _attempt_rows(ends: Ends, attempts: Ints, place: Place) -> dict[str, list[Any]]:
     """Ends as rows of the `attempts` table."""
     count, trials = len(ends.trial), ends.trial.tolist()
+    errors = {trial: hidden(text) for trial, text in ends.reasons.items()}
+    traces = {trial: hidden(text) for trial, text in ends.tracebacks.items()}
     words = [each.word for each in Status]
     # A loss whose moment nobody knows has no start.
     started = [None if s != s else int(s * 1e6) for s in ends.started.tolist()]
@@ -268,8 +270,8 @@ def _attempt_rows(ends: Ends, attempts: Ints, place: Place) -> dict[str, list[An
         "host": [place.host] * count,
         "slot": [place.slot] * count,
         "pid": [place.pid] * count,
-        "error": [hidden(ends.reasons.get(trial, "")) or None for trial in trials],
-        "traceback": [hidden(ends.tracebacks.get(trial, "")) or None for trial in trials],
+        "error": [errors.get(trial) for trial in trials],
+        "traceback": [traces.get(trial) for trial in trials],
     }
 
 

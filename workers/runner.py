@@ -12,8 +12,7 @@ import pathlib
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,9 +29,11 @@ KEYS = ("stage", "trial", "epoch")  #: columns of the reports table that no metr
 Outcome = tuple[Status, str | None, str | None]  # status, reason, traceback
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """One trial of a batch."""
+_UNSAVED = Saved()
+
+
+class _Task(NamedTuple):
+    """One trial of a batch. One is made for each, however short: a tuple costs least."""
 
     trial: int
     seed: int
@@ -94,6 +95,7 @@ class Runner:
         self._home = os.getcwd()
         self._notes: dict[str, None] = {}
         self._told: set[str] = set()
+        self._plain: set[str] = set()  # names of metrics that can be stored as they are
 
     def run(self, batch: Batch) -> None:
         """Run every trial of a batch and send what they report.
@@ -141,7 +143,7 @@ class Runner:
             random.seed(task.seed)
             np.random.seed(task.seed)
             checkpoint = self._checkpoint(task)
-            saved = Saved() if checkpoint is None else checkpoint.restore()
+            saved = _UNSAVED if checkpoint is None else checkpoint.restore()
             if saved.epoch >= task.epochs:  # its worker died between the last commit and the word of it
                 return self._repeat(task, saved)
             answer = self._train(**self._arguments(task, checkpoint))
@@ -173,14 +175,16 @@ class Runner:
         """Ask for one epoch after the other until the budget is used, a rule stops it, or the trainer ends."""
         rules, timeout_s = self.work.rules, self.work.timeout_s
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        self._repeat(task, saved)
-        if saved.epoch and self._due(task.flush_s):  # before the trainer gets another chance to take its process along
-            self.flush()
+        start, epochs, flush_s = task.start, task.epochs, task.flush_s
+        if saved.epoch:
+            self._repeat(task, saved)
+            if self._due(flush_s):  # before the trainer gets another chance to take its process along
+                self.flush()
         history = list(saved.reports)
         for epoch, item in enumerate(reports, saved.epoch + 1):
             metrics = self._metrics(item)
             history.append(metrics)
-            if epoch > task.start:  # trained again up to there, where the trainer has no checkpoint
+            if epoch > start:  # trained again up to there, where the trainer has no checkpoint
                 self._reports.add(task.trial, epoch, metrics)
             for rule in rules:
                 reason = rule.judge(history)
@@ -188,13 +192,13 @@ class Runner:
                     return Status.STOPPED, reason, None
             if checkpoint is not None:
                 self._commit(checkpoint, epoch, history)
-            if epoch >= task.epochs:
+            if epoch >= epochs:
                 return Status.COMPLETED, None, None
             if deadline is not None and time.monotonic() > deadline:
                 return Status.TIMEOUT, f"ran longer than {timeout_s:g} s", None
             if self._stopping():
                 raise Stopped
-            if self._due(task.flush_s):
+            if self._due(flush_s):
                 self.flush()
         if not history:
             return Status.FAILED, "the trainer reported nothing: it must yield or return metrics", None
@@ -243,7 +247,7 @@ class Runner:
             else:
                 raise TypeError(f"the trainer reported {type(item).__name__}, not a dict of metrics or a number")
         for name, value in item.items():
-            if type(value) is not float or type(name) is not str or name in KEYS or not name.isprintable():
+            if type(value) is not float or type(name) is not str or name not in self._plain:
                 return self._coerced(item)
         return dict(item)
 
@@ -256,6 +260,8 @@ class Runner:
                 if name != "epoch":
                     self._note(f"metric {name!r} has the name of a table column and is left out")
                 continue
+            if type(key) is str and name.isprintable():
+                self._plain.add(name)
             if not name.isprintable():  # it would be the name of a column, in tables and on terminals
                 name = name.encode("unicode_escape").decode()
             metrics[name] = _number(value)
