@@ -60,13 +60,14 @@ class Disk:
                     self._live[os.path.join(folder, name)] = Node(file.read())
         self._durable = dict(self._live)
         self._real = {name: getattr(os, name) for name in ("fsync", "replace", "unlink", "mkdir", "open")}
-        self._open = builtins.open
+        self._open, self._remove_all = builtins.open, shutil.rmtree
 
     def __enter__(self):
         self._hooks = contextlib.ExitStack()
         hooks = {(os, name): getattr(self, "_" + name) for name in ("fsync", "replace", "unlink", "mkdir")}
         hooks |= {(os, "rename"): self._replace, (os, "remove"): self._unlink, (os, "open"): self._open_descriptor}
         hooks |= {(builtins, "open"): self._open_file, (io, "open"): self._open_file}
+        hooks |= {(shutil, "rmtree"): self._rmtree}
         for (module, name), hook in hooks.items():
             self._hooks.enter_context(mock.patch.object(module, name, hook))
         return self
@@ -98,7 +99,7 @@ class Disk:
         texts = {path: self._after_a_cut(path, node, rng) for path, node in chosen.items() if node.durable is not None}
         for name in os.listdir(self.root):
             path = os.path.join(self.root, name)
-            shutil.rmtree(path) if os.path.isdir(path) else self._real["unlink"](path)
+            self._remove_all(path) if os.path.isdir(path) else self._real["unlink"](path)
         folders = {self.root} | {path for path, node in chosen.items() if node.durable is None}
         chosen = {path: node for path, node in chosen.items() if self._is_below(path, folders)}
         for path, node in sorted(chosen.items()):
@@ -192,6 +193,19 @@ class Disk:
             self._live.pop(path, None)
 
         return self._step("unlink", path, act)
+
+    def _rmtree(self, path, ignore_errors=False, **keys):
+        if not self._is_ours(path):
+            return self._remove_all(path, ignore_errors, **keys)
+        path = os.fspath(path)
+
+        def act():
+            self._remove_all(path, ignore_errors)
+            for name in [name for name in self._live if name == path or name.startswith(path + "/")]:
+                del self._live[name]
+
+        with contextlib.suppress(OSError) if ignore_errors else contextlib.nullcontext():
+            return self._step("rmtree", path, act)
 
     def _mkdir(self, path, mode=0o777, **keys):
         if not self._is_ours(path) or os.path.isdir(path):

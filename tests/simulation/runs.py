@@ -1,5 +1,6 @@
 """One seed, one run: the real driver on simulated slots, clock and disk, struck by what the seed says, to its end."""
 
+import dataclasses
 import errno
 import functools
 import itertools
@@ -7,11 +8,13 @@ import pathlib
 import random
 import tempfile
 from collections import Counter
+from dataclasses import dataclass
 from types import SimpleNamespace
 from unittest import mock
 
 from conftest import contents, sweep
 
+from simulation.commits import Commits
 from simulation.disk import Died, Disk
 from simulation.slots import Clock, Workers
 from sweeps import driver, stage, tables
@@ -24,12 +27,26 @@ from workers.messages import Status
 
 FAST = pathlib.Path("/dev/shm")  #: memory, where there is such a place
 RETRIES = 2
-PLANS = ((9,), (8,), (7,), (6, 4), (5, 3), (4, 3, 2))
-CONTINUED = {(5, 3): 1, (4, 3, 2): 2}  #: so many of the best earlier trials go on in each stage but the first
+CONTINUED = {(3, 2): 1, (3, 2, 1): 2, (4, 3, 2): 2}  #: so many earlier trials go on in each stage but the first
 TICK_S = 0.5  #: of a wait that nothing ends: what takes a real driver no time is most of the time of a simulated one
-LIVES = 4  #: of a driver, that end badly
-FAULTS = ("dies after an event", "dies at a file operation", "dies at a file operation", "refused", "asked")
+LIVES = 3  #: of a driver, that end badly
+PLAIN = {"compression": "none", "use_dictionary": False, "write_statistics": ["trial"]}  #: of the Parquet files
+CALLS, OPERATIONS = 30, 90  #: of a backend and of a disk, about as many as a stage has
+FAULTS = ("dies after an event", *["dies at a file operation"] * 3, "refused", "asked")
 REFUSALS = (errno.EIO, errno.EROFS, errno.EACCES)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A search in the place of stages."""
+
+    trainings: float
+    epochs: int
+    confirm: int = 0
+
+
+#: What a run is to do: so many trials in each stage, or a search. A seed's remainder chooses, since some take longer.
+PLANS = (*[(3,), (4,), (5,)] * 6, (6,), (3, 2), (4, 3), (3, 2, 1), Budget(3, 3), Budget(3, 4, confirm=1))
 
 
 class Silent:
@@ -70,15 +87,31 @@ class Watched(Store):
 
 
 @functools.cache
-def plan(trials):
-    """A sweep of so many trials in each stage."""
-    stages = [{"name": f"s{i}", "trials": count, "epochs": 2 + i} for i, count in enumerate(trials)]
+def plan(asked):
+    """The sweep of one of `PLANS`, or of any like it."""
+    keys = sweep(run={"retries": RETRIES})
+    if isinstance(asked, Budget):
+        del keys["stage"]
+        return settings_from({**keys, "search": dataclasses.asdict(asked)}, pathlib.Path())
+    stages = [{"name": f"s{i}", "trials": count, "epochs": 2 + i} for i, count in enumerate(asked)]
     for later in stages[1:]:
-        later["continue"] = CONTINUED.get(trials, 0)
-    return settings_from(sweep(stages=stages, run={"retries": RETRIES}), pathlib.Path())
+        later["continue"] = CONTINUED.get(asked, 0)
+    return settings_from({**keys, "stage": stages}, pathlib.Path())
 
 
-def drive(settings, folder, rng, *, slots=3, trouble=0.0, events=None, asked=None, known=None, wait_for_room=None):
+def drive(
+    settings,
+    folder,
+    rng,
+    *,
+    slots=3,
+    trouble=0.0,
+    events=None,
+    asked=None,
+    known=None,
+    wait_for_room=None,
+    leaves_checkpoints=False,
+):
     """A driver's life: it opens the run and goes on until it is done, is asked to end, refuses, or dies.
 
     Args:
@@ -91,27 +124,33 @@ def drive(settings, folder, rng, *, slots=3, trouble=0.0, events=None, asked=Non
         asked: It is asked to end when it has looked so often; None for never.
         known: Takes what is acknowledged.
         wait_for_room: Called when the disk is full.
+        leaves_checkpoints: The trainer does, for the continuation of its trials.
+
+    Returns:
+        How often each (trial, epoch) was trained, but for those of which no checkpoint can be left.
     """
     clock = Clock()
-    workers = Workers(rng, clock, slots, trouble=trouble, patience=RETRIES, events_to_live=events)
+    commits = Commits(folder / "checkpoints") if leaves_checkpoints else None
+    workers = Workers(rng, clock, slots, trouble=trouble, patience=RETRIES, events_to_live=events, commits=commits)
     store = Watched(folder, settings.space, *([wait_for_room] if wait_for_room else []))
     store.known = set() if known is None else known
-    # Files are small here: to set up a compressor for each would take longer than all the rest.
-    plain = mock.patch.object(tables, "_CODEC", {"compression": "none"})
+    # Files are small here: to set up what makes large ones smaller would take longer than all the rest.
+    plain = mock.patch.object(tables, "_CODEC", PLAIN)
     patient = mock.patch.object(stage, "TICK_S", TICK_S)
     try:
         with plain, patient, mock.patch.object(driver, "time", SimpleNamespace(monotonic=clock)):
             driver.Driver(settings, store, lambda: workers, Silent(), Asked(asked)).run()
     finally:
         store.close()  # as the kernel does
+    return workers.trained
 
 
 @functools.cache
-def calm(trials):
+def calm(asked):
     """The bytes of a run that nothing happens to."""
     with tempfile.TemporaryDirectory(dir=FAST if FAST.is_dir() else None) as place:
         folder = pathlib.Path(place) / "x"
-        drive(plan(trials), folder, random.Random(0))
+        drive(plan(asked), folder, random.Random(0))
         return contents(folder)
 
 
@@ -133,39 +172,42 @@ def run(seed, told=lambda line: None):
             raise
 
 
-def _live_on(rng, trials, disk, folder, told):
+def _live_on(rng, asked, disk, folder, told):
     """One driver after the other, until one comes to the end of the plan."""
-    known = set()
+    known, saves = set(), rng.random() < 0.5
     for life in itertools.count():
-        fault, now, how = _fate(rng, trials, disk, life, known)
+        fault, now, how = _fate(rng, asked, disk, life)
+        how["leaves_checkpoints"] = saves
         ended = _one_life(plan(now), folder, rng, known, fault, how)
         disk.revive()
         told(f"life {life}: {now} {how}, {fault}: {ended}; {len(disk.log)} file operations, {len(known)} trials stored")
-        if ended == "done" and now == trials:
+        if ended == "done" and now == asked:
             break
-        if rng.random() < 0.5:
+        if rng.random() < 0.7:
             disk.cut_power(rng)
             told("the power was cut")
         lost = known - stored(folder, rng)
         assert not lost, f"{sorted(lost)} were stored once"
-    check(folder, trials)
+    check(folder, asked)
+    left = Commits(folder / "checkpoints").there()
+    assert len(left) <= 1, f"checkpoints of {sorted(left)} are left: none will go on but the best, in a stage to come"
 
 
-def _fate(rng, trials, disk, life, known):
+def _fate(rng, asked, disk, life):
     """What is going to befall a driver: in words, its plan, and the circumstances."""
     how = {"slots": rng.randrange(1, 5), "trouble": rng.choice([0.0, 0.02, 0.1]) if life <= LIVES else 0.0}
-    if life >= LIVES or rng.random() < 0.25:
-        return "nothing", trials, how
-    grows = len(trials) == 1 and not known and rng.random() < 0.3
-    now = (rng.randrange(1, trials[0]),) if grows else trials
+    if life >= LIVES or (life and rng.random() < 0.6):
+        return "nothing", asked, how
+    stages = 3 if isinstance(asked, Budget) else len(asked)
+    grows = not life and stages == 1 and rng.random() < 0.3
+    now = (rng.randrange(1, asked[0]),) if grows else asked
     fault = rng.choice(FAULTS)
-    moment = rng.randrange(30 * len(trials))
     if fault == "dies after an event":
-        how["events"] = moment
+        how["events"] = rng.randrange(CALLS * stages)
     elif fault == "asked":
-        how["asked"] = moment // 3
+        how["asked"] = rng.randrange(CALLS // 3 * stages)
     else:
-        number, for_good = len(disk.log) + moment, fault == "refused" and rng.random() < 0.5
+        number, for_good = len(disk.log) + rng.randrange(OPERATIONS * stages), fault == "refused" and rng.random() < 0.5
         fate = OSError(rng.choice(REFUSALS), "refused") if fault == "refused" else None
         fate = fate or rng.choice(["before", "torn", "after"])
         disk.plan = lambda now, kind: fate if now == number or (for_good and now > number) else None
@@ -198,13 +240,14 @@ def stored(folder, rng):
     return set(rows)
 
 
-def check(folder, trials):
+def check(folder, asked):
     """The end is that of the calm run, nothing is left over, and the attempts tell one story."""
-    found, expected = contents(folder), calm(trials)
+    found, expected = contents(folder), calm(asked)
     assert found.keys() == expected.keys()
     assert [name for name in found if found[name] != expected[name]] == [], "bytes differ"
     assert not any((folder / ".pending").iterdir())
-    again = [Status.LOST.word, Status.TIMEOUT.word] + [Status.COMPLETED.word] * (trials in CONTINUED)
+    goes_on = asked in CONTINUED or isinstance(asked, Budget)
+    again = [Status.LOST.word, Status.TIMEOUT.word] + [Status.COMPLETED.word] * goes_on
     for path in sorted((folder / "trials").iterdir()):
         ended = read(path, ["trial", "status"]).to_pydict()
         made, last = Counter(), {}

@@ -10,8 +10,12 @@ import numpy as np
 from simulation.disk import Died
 from workers.messages import Ends, Lost, Ready, Reports, Results, Status
 
-_SHARES = {"completed": 4, "stopped": 1, "failed": 1, "late": 2, "lost": 1, "slow": 1, "overdue": 1}
-_KINDS = [kind for kind, share in _SHARES.items() for _ in range(share)]
+# By a trial's seed. All seeds of the simulation have the same few trials: in this order they are of every kind.
+_KINDS = ["completed", "completed", "failed", "completed", "stopped", "completed"]
+_KINDS += ["overdue", "late", "lost", "slow", "late"]
+_WHOLE = ("completed", "late")  # comes to its budget, whatever that is; the others to an epoch that is their last
+_LAST = 4  # at most
+_ENDED_AT_A_REPORT = ("stopped", "overdue")  # of which no checkpoint is left; the others within an epoch
 
 
 class Clock:
@@ -25,12 +29,18 @@ class Clock:
 
 
 def story(seed, lr, epochs):
-    """What a trial reports and how it ends, whenever and wherever it runs: (kind, reports, status, reason)."""
-    kind = _KINDS[seed % len(_KINDS)]
-    count = epochs if kind in ("completed", "late") else 1 + seed % epochs
-    reports = [{"loss": 1 / (e + lr), "val_acc": e * (1 - (math.log10(lr) + 3) ** 2 / 9)} for e in range(1, count + 1)]
-    if kind == "late":
-        reports[-1]["late"] = lr
+    """What a trial reports and how it ends, whenever and wherever it runs: (kind, reports, status, reason).
+
+    Trained further it reports the same and more, and may come to the epoch that it does not survive.
+    """
+    kind, last = _KINDS[seed % len(_KINDS)], 1 + seed // len(_KINDS) % _LAST
+    if kind not in _WHOLE and last > epochs:
+        kind = "completed"
+    count = epochs if kind in _WHOLE else last if kind in _ENDED_AT_A_REPORT else last - 1
+    worth, tires = 1 - (math.log10(lr) + 3) ** 2 / 9, 0.3 * (seed % 2)
+    reports = [{"loss": 1 / (e + lr), "val_acc": worth * e * (1 - tires * e)} for e in range(1, count + 1)]
+    for metrics in reports[1:]:
+        metrics |= {"late": lr} if kind == "late" else {}
     if kind == "stopped":
         reports[-1]["loss"] = math.nan
         return kind, reports, Status.STOPPED, f"loss is nan at epoch {count}"
@@ -53,6 +63,7 @@ class Slot:
         self.running = None  # trial, its start
         self.unsaid = []  # (trial, epoch, metrics) that were reported and not sent
         self.ends = []  # (trial, status, started, seconds, reason)
+        self.saved = 0  # epoch of the running trial's checkpoint, of which nobody else may have a copy
         self.said = 0  # messages of the batch that runs
         self.speaks_at = 0.0  # no message overtakes an earlier one of its slot
 
@@ -62,9 +73,10 @@ class Workers:
 
     Attributes:
         hurt: How often each trial was harmed by no fault of its own.
+        trained: How often each (trial, epoch) was trained, but for those of which no checkpoint can be left.
     """
 
-    def __init__(self, rng, clock, slots, *, trouble, patience, events_to_live):
+    def __init__(self, rng, clock, slots, *, trouble, patience, events_to_live, commits=None):
         """Start the slots.
 
         Args:
@@ -74,16 +86,19 @@ class Workers:
             trouble: Probability that a trial is struck.
             patience: A trial is harmed at most so often.
             events_to_live: After so many calls the driver dies in the next one; None for never.
+            commits: The checkpoints that outlast a slot; None where trials leave none.
         """
         self._rng, self._clock, self._trouble, self._patience = rng, clock, trouble, patience
         self._left = events_to_live
         self._order = itertools.count()
         self._agenda = []  # (time, tie-break, slot, life, what is done then)
+        self._commits = commits
         self.hurt = Counter()
+        self.trained = Counter()
         self._slots = {number: Slot() for number in range(slots)}
         self._open = set()  # slots that are up as far as the driver can know
         for number in self._slots:
-            self._rise(number, rng.choice([0.0, 0.0, 0.5, 20.0]))
+            self._rise(number, rng.choice([0.0, 0.0, 0.5, 4.0]))
 
     def submit(self, slot, batch):
         self._live()
@@ -153,16 +168,21 @@ class Workers:
         kind, reports, status, reason = story(int(batch.seeds[row]), batch.columns[0][row], int(batch.epochs[row]))
         began = self._clock.now
         slot.running = (trial, began)
-        seconds = rng.choice([0.001, 0.01, 0.1, 1.0, 3.0]) * rng.uniform(0.5, 1)
+        leave = len(reports) - (kind in _ENDED_AT_A_REPORT)
+        slot.saved = 0 if self._commits is None else self._commits.epoch(trial)
+        seconds = rng.choice([0.001, 0.01, 0.1, 1.0]) * rng.uniform(0.5, 1)
         struck = kind not in ("lost", "slow", "overdue") and rng.random() < self._trouble
         if struck and all(self.hurt[each] < self._patience for _, trials in slot.batches for each in trials):
             self.hurt.update(each for _, trials in slot.batches for each in trials)
-            reports, kind = reports[: rng.randrange(len(reports) + 1)], rng.choice(["lost", "slow", "vanish"])
-            status, reason = (Status.TIMEOUT if kind == "slow" else Status.LOST), "bad luck"
+            reached, kind = max(slot.saved, rng.randrange(len(reports) + 1)), rng.choice(["lost", "slow", "vanish"])
+            reports, status, reason = reports[:reached], Status.TIMEOUT if kind == "slow" else Status.LOST, "bad luck"
+        # What a checkpoint carries is told again at once, before the trial gets another chance to take its slot along.
+        again = min(slot.saved, len(reports))
+        self.trained.update((trial, epoch) for epoch in range(again + 1, min(len(reports), leave) + 1))
         for epoch, metrics in enumerate(reports, 1):
-            if epoch > batch.starts[row]:
-                when = began + seconds * epoch / (len(reports) + 1)
-                self._at(when, number, self._reporting(number, trial, epoch, metrics))
+            when = began + (seconds * epoch / (len(reports) + 1) if epoch > again else 0.0)
+            tells, leaves = epoch > batch.starts[row], again < epoch <= leave
+            self._at(when, number, self._reporting(number, trial, epoch, metrics if tells else None, leaves))
         if kind == "vanish":
             self._at(began + seconds, number, lambda told: self._vanish(number, told, reason))
         elif kind in ("lost", "slow"):
@@ -170,19 +190,32 @@ class Workers:
         else:
             self._at(began + seconds, number, lambda told: self._end(number, told, trial, status, reason))
 
-    def _reporting(self, number, trial, epoch, metrics):
+    def _reporting(self, number, trial, epoch, metrics, leaves):
+        """A report, which is told unless it is stored, and which may leave a checkpoint."""
+
         def act(told):
             slot = self._slots[number]
-            slot.unsaid.append((trial, epoch, metrics))
+            if metrics is not None:
+                slot.unsaid.append((trial, epoch, metrics))
+            if leaves and self._commits is not None:
+                slot.saved = epoch
+                if self._rng.random() < 0.3:
+                    self._bring_home(slot, trial)
             if slot.batches[0][0].eager or self._rng.random() < 0.2:
                 self._say(number, told)
 
         return act
 
+    def _bring_home(self, slot, trial):
+        """Copy a checkpoint to where it outlasts its slot."""
+        if slot.saved:
+            self._commits.put(trial, slot.saved)
+
     def _end(self, number, told, trial, status, reason):
         slot = self._slots[number]
         _, started = slot.running
         slot.running = None
+        self._bring_home(slot, trial)
         slot.ends.append((trial, status, started, self._clock.now - started, reason))
         batch, left = slot.batches[0]
         left.popleft()
@@ -239,13 +272,16 @@ class Workers:
         slot, rng = self._slots[number], self._rng
         if slot.batches and (slot.batches[0][0].eager or rng.random() < 0.3):
             self._say(number, told)
+        if slot.running is not None:
+            self._bring_home(slot, slot.running[0])
         started = math.nan if slot.running is None else slot.running[1]
         when = max(slot.speaks_at, self._clock.now)
         self._slots[number] = Slot(slot.life + 1)
         self._tell(when, Lost(number, status, trial, started, 1.0, reason, None, blameless))
-        self._rise(number, when + rng.choice([0.0, 0.5, 20.0]))  # what it was told of its death comes first
+        self._rise(number, when + rng.choice([0.0, 0.5, 4.0]))  # what it was told of its death comes first
 
     def _vanish(self, number, told, reason):
         """A machine goes, by its own fault or nobody's, and nobody can tell what its slots were about."""
+        self._slots[number].saved = 0  # its disk goes with it
         culprit = self._rng.choice([None, None, -1])
         self._die(number, told, Status.LOST, culprit, reason, blameless=self._rng.random() < 0.5)

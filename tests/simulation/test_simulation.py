@@ -2,13 +2,15 @@
 
 import os
 import random
+import shutil
 
 import pytest
 
+from simulation.commits import Commits
 from simulation.disk import Died, Disk
-from simulation.runs import run
+from simulation.runs import Budget, drive, plan, run
 
-SEEDS = int(os.environ.get("SEEDS", "2000"))  #: shared out in blocks to the processes of pytest-xdist
+SEEDS = int(os.environ.get("SEEDS", "5000"))  #: shared out in blocks to the processes of pytest-xdist
 BLOCK = 50
 
 
@@ -27,6 +29,21 @@ def test_a_seed_is_struck_in_the_same_way_on_every_machine(monkeypatch):
         run(seed, second.append)
     assert len(first) > 16
     assert first == second
+
+
+@pytest.mark.parametrize("asked", [(3, 2), (3, 2, 1), Budget(3, 4, confirm=1)], ids=str)
+def test_with_checkpoints_no_epoch_is_trained_twice(asked, tmp_path):
+    trained = drive(plan(asked), tmp_path / "x", random.Random(0), leaves_checkpoints=True)
+    assert set(trained.values()) == {1}
+    assert max(drive(plan(asked), tmp_path / "y", random.Random(0)).values()) > 1
+
+
+def test_of_checkpoints_the_latest_counts(tmp_path):
+    commits = Commits(tmp_path / "checkpoints")
+    assert commits.there() == {}
+    for trial, epoch in [(3, 1), (3, 2), (3, 1), (5, 4)]:
+        commits.put(trial, epoch)
+    assert commits.there() == {3: 2, 5: 4}
 
 
 def outcomes(root, work, power_cuts=40):
@@ -79,6 +96,22 @@ def test_the_simulated_disk_keeps_what_was_synced_and_renames_in_one_step(tmp_pa
     assert {"a": b"12345678"} in found
     assert {"b": b"12345678"} in found
     assert all(len(each) == 1 for each in found)
+
+
+def removed(place):
+    (place / "a").mkdir()
+    write(place / "a" / "b", "12345678")
+    for path in (place / "a" / "b", place / "a", place):
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+    shutil.rmtree(place / "a")
+
+
+def test_the_simulated_disk_may_give_back_a_folder_that_was_removed(tmp_path):
+    found = outcomes(tmp_path, removed)
+    assert {} in found
+    assert {"a/b": b"12345678"} in found
 
 
 @pytest.mark.parametrize(("fate", "left"), [("before", b""), ("torn", b"1234"), ("after", b"12345678")])
