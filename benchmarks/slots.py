@@ -18,7 +18,9 @@ import numpy as np
 from replay import Task, names
 
 from sweeps.ladder import plan
-from sweeps.search import BITS, Job, Search
+from sweeps.search import Job, Search
+from sweeps.space import config_at
+from workers.messages import place_of
 
 
 class Clock:
@@ -65,18 +67,20 @@ def staged(task: Task, trainings: int, seed: int, slots: int, workers: int) -> C
     search = Search(task.space, plan(trainings, task.epochs, len(task.space.searched), workers), seed)
     waiting: list[Job] = []
     running: list[tuple[float, int, Job]] = []
+    taken: set[Job] = set()
     now, begun = 0.0, 0
     while not search.done:
         new = search.due()
         clock.decided += new
-        waiting += new
-        while waiting and len(running) < slots:
-            job = waiting.pop(0)
+        waiting += [job for job in new if job not in taken]
+        for job in (*waiting, *(job for job in search.sure() if job not in taken))[: slots - len(running)]:
+            taken.add(job)
             config = _config(search, job)
             seconds = task.seconds(job.id, config, job.start, job.epochs)
             clock.work[job.id] = clock.work.get(job.id, 0.0) + seconds
             heapq.heappush(running, (now + seconds, begun, job))
             begun += 1
+        waiting = [job for job in waiting if job not in taken]
         if running:
             now, _, job = heapq.heappop(running)
             curve = task.curve(job.id, _config(search, job), 0, job.epochs)
@@ -86,7 +90,8 @@ def staged(task: Task, trainings: int, seed: int, slots: int, workers: int) -> C
 
 
 def _config(search: Search, job: Job) -> dict[str, float]:
-    return {name: c[job.id & (2**BITS - 1)] for name, c in search.stages[job.id >> BITS].columns.items()}
+    stage, index = place_of(job.id)
+    return config_at(search.stages[stage].columns, index)
 
 
 def asha(task: Task, trainings: int, seed: int, slots: int) -> Clock:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from sweeps.ledger import Ledger, where
+from sweeps.ledger import Ledger
 from sweeps.monitor import Monitor
+from sweeps.reports import where
 from sweeps.space import Columns
 from workers.messages import Ends, Flags, Ints, Reports, indices_of, place_of, stages_of
 

@@ -23,9 +23,9 @@ from sweeps.arrow import chosen, numbers
 from sweeps.errors import UsageError
 from sweeps.private import opener
 from sweeps.reading import Run
-from sweeps.settings import Settings
+from sweeps.settings import CONFIRM, Settings
 from sweeps.sweepfile import resolved
-from sweeps.tables import sync_folder
+from workers.durable import sync_folder
 
 _SEARCH = ("metric", "mode", "seed", "search", "space")
 _TRAINING = ("train", "setup")
@@ -65,9 +65,8 @@ def compared(before: Mapping[str, Any], after: Mapping[str, Any], begun: int) ->
     found = [Change(Kind.SEARCH, text) for key in _SEARCH for text in _differences(key, before, after)]
     found += [Change(Kind.TRAINING, text) for key in _TRAINING for text in _differences(key, before, after)]
     for key, name in (("train", "trainer"), ("setup", "setup function")):
-        was, now = (each.get("source", {}).get(key) for each in (before, after))
-        if was is not None and now is not None and was != now and before.get(key) == after.get(key):
-            found.append(Change(Kind.CODE, f"the code of the {name} has changed since ({after[key]})"))
+        if before.get(key) == after.get(key):
+            found += [Change(Kind.CODE, text) for text in _recoded(key, name, before, after)]
     stop, stop_now = before.get("stop", {}), after["stop"]
     found += [Change(Kind.TRAINING, f"stop.{text}") for key in _STOP for text in _differences(key, stop, stop_now)]
     for i, was in enumerate(before.get("stage", [])[:begun]):
@@ -143,14 +142,25 @@ def _taken_away(run: Run, after: Mapping[str, Any]) -> Iterator[Change]:
 
 
 def _is_done(run: Run, after: Mapping[str, Any]) -> bool:
-    """Whether all trials are stored; of a search one knows only as it goes on."""
+    """Whether all trials are stored; the stages of a search have their counts when it has ended."""
     if "search" in after:
-        return False
-    if "search" in after:  # its stages have their counts when it has ended
-        counts = run.table("stages")["completed"].to_pylist()
-        return bool(counts) and None not in counts
+        counts = {row["stage"]: row["completed"] for row in run.table("stages").to_pylist()}
+        confirmed = CONFIRM in counts or not after["search"]["confirm"]
+        return bool(counts) and None not in counts.values() and confirmed
     stored = {pair["values"]: pair["counts"] for pair in run.table("trials")["stage"].value_counts().to_pylist()}
     return all(stored.get(stage["name"], 0) >= stage["trials"] for stage in after["stage"])
+
+
+def _recoded(key: str, name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """The files of a function that are not as they were; what came or went is told by the file that imports it."""
+    was, now = (each.get("source", {}) for each in (before, after))
+    for part in sorted(was.keys() & now.keys()):
+        if was[part] == now[part]:
+            continue
+        if part == key:
+            yield f"the code of the {name} has changed since ({after[key]})"
+        elif part.startswith(f"{key}/"):
+            yield f"{part.removeprefix(f'{key}/')} has changed since, which the {name} imports ({after[key]})"
 
 
 def _differences(key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sweeps.checking import Check, Verdict
-from sweeps.settings import StageSettings, most_epochs
+from sweeps.settings import StageSettings
 from sweeps.wording import show_count, show_duration
 from workers.preflight import Tried
 
@@ -27,6 +27,15 @@ class Pace:
     def trial_s(self, epochs: int) -> float:
         """Seconds of a trial with this budget."""
         return self.start_s + self.epoch_s * epochs
+
+
+def most_epochs(stages: Sequence[StageSettings]) -> int:
+    """Epochs of a plan, at most: a trial that goes on is taken to come from the shortest stage before."""
+    total = 0
+    for i, stage in enumerate(stages):
+        shortest = min((before.epochs for before in stages[:i]), default=stage.epochs)
+        total += stage.trials * stage.epochs + stage.continued * max(stage.epochs - shortest, 0)
+    return total
 
 
 def pace(longer: Tried, shorter: Tried) -> Pace | None:

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from sweeps.errors import Damaged
 from sweeps.private import FOLDER
-from sweeps.tables import check, sync_folder
+from sweeps.tables import check
+from workers.durable import sync_folder
 
 _AWAY = "damaged"
 _PART = re.compile(r"\.part-(\d+)\.parquet$")

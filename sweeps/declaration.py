@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeps.errors import UsageError
 from sweeps.space import MAX_REAL, MAX_WHOLE, Choice, Config, Fixed, Parameter, Range, Space, Value
+from sweeps.values import SCALARS, is_number, meant, plain
 from workers.training import did_you_mean
 
 #: Columns of the tables, and what a trainer is given beside its config: no parameter can be called so.
@@ -26,8 +26,6 @@ RESERVED = (
     "config",
 )
 _KINDS = ("uniform", "log", "int", "choice", "fixed")
-_SCALARS = (bool, int, float, str)
-_DEEPEST = 20  # lists in lists in a choice
 
 
 def space_from(written: Mapping[str, Any]) -> Space:
@@ -46,10 +44,10 @@ def space_from(written: Mapping[str, Any]) -> Space:
         parameters[name] = _parameter(name, declared)
         if isinstance(declared, Mapping) and "when" in declared:
             when[name] = _condition(name, declared["when"])
-    meant = {name: _meant_condition(name, condition, parameters) for name, condition in when.items()}
+    conditions = {name: _meant_condition(name, condition, parameters) for name, condition in when.items()}
     for name in when:
         _check_cycle(name, when)
-    return Space(parameters, meant)
+    return Space(parameters, conditions)
 
 
 def written_from(space: Space) -> dict[str, Any]:
@@ -87,8 +85,8 @@ def _check_name(name: str, folded: dict[str, str]) -> None:
 
 def _parameter(name: str, declared: Any) -> Parameter:
     """One parameter."""
-    if isinstance(declared, _SCALARS):
-        return Fixed(_plain(name, declared))
+    if isinstance(declared, SCALARS):
+        return Fixed(plain(name, declared))
     if isinstance(declared, Sequence):
         return _choice(name, declared)
     if not isinstance(declared, Mapping):
@@ -109,7 +107,7 @@ def _parameter(name: str, declared: Any) -> Parameter:
             hint = did_you_mean(str(key), sorted(allowed))
             raise UsageError(f"[space] {name}: {key!r} does not go with {kind}{hint}")
     if kind == "fixed":
-        return Fixed(_plain(name, declared["fixed"]))
+        return Fixed(plain(name, declared["fixed"]))
     if kind == "choice":
         return _choice(name, declared["choice"], declared.get("weights"))
     return _range(name, kind, declared)
@@ -177,7 +175,7 @@ def _choice(name: str, declared: Any, weights: Any = None) -> Choice:
     """One of a few values."""
     if isinstance(declared, str) or not isinstance(declared, Sequence) or not declared:
         raise UsageError(f"[space] {name}: a choice needs at least one value, such as {name} = [1, 2]")
-    values = tuple(_plain(name, value) for value in declared)
+    values = tuple(plain(name, value) for value in declared)
     if {type(value) for value in values} == {int, float}:
         values = tuple(float(value) for value in values)  # one column, one type
     for i, value in enumerate(values):
@@ -197,28 +195,6 @@ def _equal(count: int) -> tuple[float, ...]:
     return (1.0 / count,) * count
 
 
-def is_number(value: Any) -> bool:
-    """Whether a value is a number, finite also as a float."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-
-
-def _plain(name: str, value: Any, depth: int = 0) -> Value:
-    """A value that a table can hold: a scalar, or a list or table of them."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UsageError(f"[space] {name}: {value} is not a finite number")
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise UsageError(f"[space] {name}: {value} does not fit into a whole number of 64 bits")
-    if isinstance(value, _SCALARS):
-        return value
-    if depth > _DEEPEST:
-        raise UsageError(f"[space] {name}: a value is nested more than {_DEEPEST} levels deep")
-    if isinstance(value, list | tuple):
-        return [_plain(name, item, depth + 1) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): _plain(name, item, depth + 1) for key, item in value.items()}
-    raise UsageError(f"[space] {name}: {value!r} is no number, text, true or false, or a list of them")
-
-
 def _condition(name: str, declared: Any) -> dict[str, tuple[Value, ...]]:
     """The values of other parameters with which this one is active."""
     if not isinstance(declared, Mapping) or not declared:
@@ -230,7 +206,7 @@ def _meant_condition(
     name: str, condition: Mapping[str, tuple[Value, ...]], parameters: Mapping[str, Parameter]
 ) -> dict[str, tuple[Value, ...]]:
     """The condition with the values that its parents have; raises unless they exist and can have them."""
-    meant = {}
+    checked = {}
     for parent, values in condition.items():
         if parent not in parameters:
             hint = did_you_mean(str(parent), list(parameters))
@@ -241,19 +217,13 @@ def _meant_condition(
         if not values:
             raise UsageError(f"[space] {name}: when lists no value of {parent!r}, so it would never be active")
         known = source.values if isinstance(source, Choice) else (source.value,)
-        found = [_meant(value, known) for value in values]
+        found = [meant(value, known) for value in values]
         for value, one in zip(values, found, strict=True):
             if one is None:
                 hint = did_you_mean(str(value), [*map(str, known)])
                 raise UsageError(f"[space] {name}: {parent} is never {value!r}{hint}")
-        meant[parent] = tuple(found)
-    return meant
-
-
-def _meant(value: Any, known: Sequence[Value]) -> Value | None:
-    """The one of some values that is meant: 1 is also 1.0, but neither true nor "1"; None where there is none."""
-    equal = [other for other in known if other == value and isinstance(other, bool) == isinstance(value, bool)]
-    return next((other for other in equal if type(other) is type(value)), equal[0] if equal else None)
+        checked[parent] = tuple(found)
+    return checked
 
 
 def _check_cycle(name: str, when: Mapping[str, Mapping[str, tuple[Value, ...]]]) -> None:
@@ -279,10 +249,10 @@ def _value(parameter: Parameter, value: Any, where: str) -> Value:
             raise UsageError(f"{where}: {value!r} is not a whole number")
         return int(value) if parameter.integer else float(value)
     known = list(parameter.values) if isinstance(parameter, Choice) else [parameter.value]
-    meant = _meant(value, known)
-    if meant is None:
+    found = meant(value, known)
+    if found is None:
         raise UsageError(f"{where}: {value!r} is none of {known!r}")
-    return meant
+    return found
 
 
 def _written(parameter: Parameter, condition: Mapping[str, tuple[Value, ...]] | None) -> Any:

@@ -6,16 +6,15 @@ It decides nothing itself: what to try is `sampling`, where is `regions`, who is
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from sweeps.arrow import numbers
 from sweeps.book import Book, Goals
-from sweeps.continuing import chosen_names, left, places, stored_names
+from sweeps.confirming import confirming
+from sweeps.continuing import best_first, chosen_names, left, places, stored_names
 from sweeps.declaration import written_from
 from sweeps.errors import BackendFailed, SweepError
 from sweeps.interrupts import Interrupts
@@ -23,21 +22,22 @@ from sweeps.keeper import Keeper
 from sweeps.ledger import Ledger
 from sweeps.modelled import modelled
 from sweeps.monitor import Monitor
-from sweeps.outcome import observed, outcome, region_from, region_row
+from sweeps.outcome import Outcome, observed, outcome, region_from, region_row
 from sweeps.progress import View
 from sweeps.proposal import Proposal
 from sweeps.regions import Region, fit
+from sweeps.samplers import sampled
 from sweeps.sampling import draw
 from sweeps.sampling import seeds as seeds_of
 from sweeps.search import Planned, Search
 from sweeps.searching import Searching
-from sweeps.settings import CONFIRM, CONFIRMATIONS, MODEL, SEARCH, SearchSettings, Settings, StageSettings
+from sweeps.settings import CONFIRM, MODEL, SEARCH, SearchSettings, Settings, StageSettings
 from sweeps.snapshot import Best, Snapshot
-from sweeps.space import Columns
+from sweeps.space import Columns, config_at
 from sweeps.stage import Halt, Slots, StageRun
 from sweeps.store import Store
 from workers.backend import Backend, BackendError
-from workers.messages import FAILURES, Ints, Status, identities, identity, indices_of, place_of, stages_of
+from workers.messages import FAILURES, Ints, Status, identities, identity, indices_of, stages_of
 
 
 class Driver:
@@ -73,7 +73,7 @@ class Driver:
         self._began = time.monotonic()
         self._best: Best | None = None
         self._proposals: dict[int, Proposal] = {}
-        self._keeper = Keeper(store.checkpoints, math.inf)
+        self._keeper = Keeper(store.checkpoints)
         self.failed = False
 
     def run(self) -> None:
@@ -88,10 +88,11 @@ class Driver:
             self._look_after_checkpoints()
             if self._settings.search is not None:
                 self._search(self._settings.search)
-                return
-            for number, stage in enumerate(self._settings.stages):
-                region = self._region(number, stage, region)
-                self._stage(number, stage, region)
+            else:
+                for number, stage in enumerate(self._settings.stages):
+                    region = self._region(number, stage, region)
+                    self._stage(number, stage, region)
+            self._keeper.narrow(1)
         except BackendError as error:
             raise BackendFailed(str(error)) from error
         except OSError as error:
@@ -120,8 +121,8 @@ class Driver:
         if row is not None:
             return region_from(row, self._settings.space)
         region = previous
-        if stage.method == MODEL:
-            region = self._modelled(number).region
+        if stage.proposed:
+            region = self._proposed(number).region
         elif number > 0:
             region = fit(previous, observed(self._store, number - 1, self._settings))
         if number > 0:
@@ -140,35 +141,36 @@ class Driver:
         goes_on = left(store, settings, number) if names else {}
         pending = np.concatenate([np.array(list(goes_on), np.int64), identities(number, new)])
         born_earlier = sorted({born for born, _ in places(names, settings)})
-        self._keeper.release(goes_on)
-        self._keeper.narrow(max([1, *(each.continued for each in settings.stages[number + 1 :])]))
         if len(pending):
-            if self._slots is None:
-                self._slots = Slots(self._open_backend())
+            self._keeper.release(goes_on)
+            self._keeper.narrow(max([1, *(each.continued for each in settings.stages[number + 1 :])]))
+            run = self._stage_run()
             books = {born: self._earlier_book(born) for born in born_earlier}
             books[number] = self._book(number, stage, region, columns, seeds)
-            run = StageRun(settings, store, self._slots, self._view, self._halt, self._elapsed_s)
             self._best = run.run(books, pending, Goals(stage.epochs, goes_on), self._keeper)
         for born in born_earlier:
             if not store.is_finished(born):
                 store.finish(born, settings.stages[born].name)
             row = store.stage(born)
             assert row is not None
-            store.put_stage(born, row | self._result(born))
+            store.put_stage(born, row | self._result(outcome(store, born, settings.objective)))
         if len(new) or not store.is_finished(number):
             store.finish(number, stage.name)
         after = outcome(store, number, settings.objective)
         leader = None if self._best is None else self._best.value
         if after.best is not None and after.best_trial is not None and settings.objective.better(after.best, leader):
-            config = {name: column[after.best_trial] for name, column in columns.items()}
-            config = {name: value for name, value in config.items() if value is not None}
-            self._best = Best(after.best, stage.name, after.best_trial, config, ())
+            self._best = Best(after.best, stage.name, after.best_trial, config_at(columns, after.best_trial), ())
         row = _row(number, stage, region) | {"continued": names}
-        store.put_stage(number, row | self._result(number))
+        store.put_stage(number, row | self._result(after))
 
-    def _result(self, number: int) -> dict[str, Any]:
-        """What a stage came to, as columns of its row; trials that went on count as they are now."""
-        after = outcome(self._store, number, self._settings.objective)
+    def _stage_run(self) -> StageRun:
+        """What runs trials, on slots that are started with the first of them."""
+        if self._slots is None:
+            self._slots = Slots(self._open_backend())
+        return StageRun(self._settings, self._store, self._slots, self._view, self._halt, self._elapsed_s)
+
+    def _result(self, after: Outcome) -> dict[str, Any]:
+        """What a stage came to, as columns of its row; it is remembered if a trial has failed."""
         self.failed = self.failed or any(after.counts[word] for word in FAILURES)
         return dict(after.counts) | {"best_trial": after.best_trial, "best": after.best}
 
@@ -178,44 +180,29 @@ class Driver:
         layout = asked.layout(settings.space)
         search = Search(settings.space, layout, settings.seed)
         agenda = Searching(search, layout, store, settings.objective, self._open_stage)
-        pending = agenda.due()
+        pending = agenda.due(0)
         if len(pending):
-            if self._slots is None:
-                self._slots = Slots(self._open_backend())
-            run = StageRun(settings, store, self._slots, self._view, self._halt, self._elapsed_s)
-            self._best = run.run(agenda.books, pending, agenda.goals, self._keeper, agenda)
-        self._keeper.narrow(1)
+            self._keeper.narrow(1, agenda.open)
+            self._best = self._stage_run().run(agenda.books, pending, agenda.goals, self._keeper, agenda)
         for number, stage in enumerate(search.stages):
             if not store.is_finished(number):
                 store.finish(number, stage.name)
             after = outcome(store, number, settings.objective)
-            self.failed = self.failed or any(after.counts[word] for word in FAILURES)
-            begun = sum(after.counts.values())
-            row = _row(number, _stage_of(stage, asked, begun), stage.region) | dict(after.counts)
-            store.put_stage(number, row | {"best_trial": after.best_trial, "best": after.best})
+            row = _row(number, _stage_of(stage, asked, sum(after.counts.values())), stage.region)
+            store.put_stage(number, row | self._result(after))
         if asked.confirm:
             self._confirm(search.stages, asked)
 
     def _confirm(self, stages: Sequence[Planned], asked: SearchSettings) -> None:
-        """Train the best configs again, with new seeds: what leads by luck falls behind."""
-        found: list[tuple[float, int]] = []
-        for stage in stages:
-            table = self._store.trials(stage.number, ["trial", self._settings.objective.metric])
-            scores = self._settings.objective.scores(numbers(table[self._settings.objective.metric]))
-            trials = identities(stage.number, numbers(table["trial"])).tolist()
-            found += [pair for pair in zip(scores.tolist(), trials, strict=True) if math.isfinite(pair[0])]
-        best = [place_of(trial) for _, trial in sorted(found)[: asked.confirm]]
-        chosen = [{n: c[i] for n, c in stages[born].columns.items() if c[i] is not None} for born, i in best]
-        include = tuple(config for config in chosen for _ in range(CONFIRMATIONS))
-        if not include:
+        """Train the best configs again, with new seeds."""
+        number = len(stages)
+        best = best_first(self._store, self._settings.objective, number)[: asked.confirm]
+        if not len(best):
             return
-        names = ", ".join(f"{stages[born].name} {index}" for born, index in best)
-        evidence = (f"the best, each with {CONFIRMATIONS} new seeds: {names}",)
-        last = StageSettings(CONFIRM, len(include), asked.epochs, include=include)
-        region = Region(self._settings.space, evidence)
-        if self._store.stage(len(stages)) is None:
-            self._store.put_stage(len(stages), _row(len(stages), last, region))
-        self._stage(len(stages), last, region)
+        stage, region = confirming(best, stages, asked.epochs, self._settings.space)
+        if self._store.stage(number) is None:
+            self._store.put_stage(number, _row(number, stage, region))
+        self._stage(number, stage, region)
 
     def _open_stage(self, planned: Planned) -> Book:
         """The book of a stage that a search has decided; its row is stored when it begins."""
@@ -237,15 +224,16 @@ class Driver:
     def _drawn(self, number: int, stage: StageSettings, region: Region) -> tuple[Columns, Ints]:
         """Configs and seeds of a stage."""
         seed = self._settings.seed
-        if stage.method == MODEL:
-            return self._modelled(number).columns, seeds_of(seed, number, stage.trials)
+        if stage.proposed:
+            return self._proposed(number).columns, seeds_of(seed, number, stage.trials)
         return draw(region.space, stage.method, seed, number, stage.trials, stage.include)
 
-    def _modelled(self, number: int) -> Proposal:
-        """What a model of the earlier stages proposes for a stage."""
+    def _proposed(self, number: int) -> Proposal:
+        """What follows for a stage from the results of those before it."""
         if number not in self._proposals:
             settings = self._settings
-            self._proposals[number] = modelled(
+            propose = modelled if settings.stages[number].method == MODEL else sampled
+            self._proposals[number] = propose(
                 self._store, settings.space, settings.objective, settings.seed, settings.stages, number
             )
         return self._proposals[number]

@@ -12,8 +12,8 @@ from typing import IO
 
 from sweeps.errors import RunHeld, UsageError
 from sweeps.private import FOLDER, opener
-from sweeps.tables import sync_folder
 from sweeps.wording import clean
+from workers.durable import sync_folder
 
 _LONGEST = 200  # bytes; file systems take 255
 

@@ -1,11 +1,11 @@
-"""Which checkpoints of ended trials are kept: those of the best, since no others may go on."""
+"""Which checkpoints of ended trials are kept: those of the best, and of those that may still go on."""
 
 from __future__ import annotations
 
-import heapq
 import math
 import pathlib
-from collections.abc import Iterable
+import sys
+from collections.abc import Collection, Iterable
 
 from workers.checkpoint import Checkpoint
 
@@ -13,16 +13,15 @@ from workers.checkpoint import Checkpoint
 class Keeper:
     """The checkpoints of a run."""
 
-    def __init__(self, root: pathlib.Path, count: float) -> None:
-        """Begin to look after them.
+    def __init__(self, root: pathlib.Path) -> None:
+        """Begin to look after them; all are kept until it is said how many shall be.
 
         Args:
             root: The folder of the checkpoints; it need not exist.
-            count: How many ended trials keep theirs; infinite while any of them may go on.
         """
         self._root = root
-        self._count = count
-        self._kept: list[tuple[float, int]] = []  # a heap, the worst first: (-score, -trial)
+        self._count = sys.maxsize
+        self._scores: dict[int, float] = {}  # of the ended trials whose checkpoints are kept
 
     def there(self) -> list[int]:
         """The trials that have a checkpoint, ended or not."""
@@ -33,27 +32,30 @@ class Keeper:
         """Whether there are any checkpoints."""
         return self._root.is_dir()
 
-    def ended(self, trials: Iterable[tuple[int, float]]) -> None:
-        """Take in trials that ended and are stored, with their scores: lower is better, infinite if none may go on."""
+    def ended(self, trials: Iterable[tuple[int, float]], open: Collection[int] = ()) -> None:
+        """Take in trials that ended and are stored.
+
+        Args:
+            trials: With their scores: lower is better, infinite if none may go on.
+            open: Trials that train or may go on, whatever their scores.
+        """
         for trial, score in trials:
-            if not Checkpoint(self._root, trial).folder.is_dir():
-                continue
+            self._scores.pop(trial, None)
             if math.isinf(score):
                 Checkpoint(self._root, trial).drop()
-                continue
-            self.release([trial])
-            heapq.heappush(self._kept, (-score, -trial))
-        self.narrow(self._count)
+            elif Checkpoint(self._root, trial).folder.is_dir():
+                self._scores[trial] = score
+        self.narrow(self._count, open)
 
     def release(self, trials: Iterable[int]) -> None:
         """Leave alone the checkpoints of trials that go on: they count again when they have ended."""
-        gone = {-trial for trial in trials}
-        self._kept = [pair for pair in self._kept if pair[1] not in gone]
-        heapq.heapify(self._kept)
+        for trial in trials:
+            self._scores.pop(trial, None)
 
-    def narrow(self, count: float) -> None:
-        """Keep no more than so many from now on."""
+    def narrow(self, count: int, open: Collection[int] = ()) -> None:
+        """Keep the best, no more than so many from now on, and for now those that are open."""
         self._count = count
-        while len(self._kept) > self._count:
-            _, trial = heapq.heappop(self._kept)
-            Checkpoint(self._root, -trial).drop()
+        for trial in sorted(self._scores, key=lambda trial: (self._scores[trial], trial))[count:]:
+            if trial not in open:
+                Checkpoint(self._root, trial).drop()
+                del self._scores[trial]

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sweeps import samplers
 from sweeps.changes import keep, settle
 from sweeps.driver import Driver
 from sweeps.errors import BackendFailed, SweepError, UsageError
@@ -34,12 +35,10 @@ class Ended:
 
     Attributes:
         code: Exit code: 0 done, 1 done with failed trials, 3 budget spent, 130 interrupted.
-        folder: The run's folder.
         text: Why it ended early; None when the plan is done.
     """
 
     code: int
-    folder: pathlib.Path
     text: str | None
 
 
@@ -61,11 +60,12 @@ def reference(written: str, folder: pathlib.Path) -> Function:
 
 
 def check(settings: Settings, train: Function, setup: Function | None) -> None:
-    """Load the trainer and check that its names and the space's fit.
+    """Load the trainer and check that its names and the space's fit, and that Optuna has the samplers of the plan.
 
     Raises:
-        UsageError: They do not, or it cannot be imported.
+        UsageError: They do not, it cannot be imported, or a sampler cannot be used.
     """
+    samplers.check(settings.space, settings.stages)
     folder = str(settings.folder.resolve())
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -137,9 +137,9 @@ def launch(
             driver = Driver(settings, store, opener, view, interrupts)
             driver.run()
         except Halt as halt:
-            return Ended(halt.code, folder, str(halt))
+            return Ended(halt.code, str(halt))
         except KeyboardInterrupt:
-            return Ended(130, folder, "interrupted")
+            return Ended(130, "interrupted")
         except OSError as error:
             raise UsageError(
                 f"cannot write results to {folder}: {error.strerror or error}; choose another place with --out"
@@ -148,7 +148,7 @@ def launch(
             view.close()
             if store is not None:
                 store.close()
-    return Ended(int(driver.failed), folder, None)
+    return Ended(int(driver.failed), None)
 
 
 def _opener(

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from sweeps.space import Fixed, Parameter, Range, Space
 
-TABLES = ("reports", "attempts", "trials", "stages")  # in the order in which they are written
+CONTINUED = ".continued"  #: rows of `trials` whose training goes on
 _PLAIN = (pa.int64(), pa.float64(), pa.bool_(), pa.string())  # of parameters and metrics
-_FOLDERS = ("reports", "attempts", "trials", ".continued", "stages")
+_FOLDERS = ("reports", "attempts", "trials", CONTINUED, "stages")
 
 ATTEMPTS = pa.schema(
     [
@@ -61,6 +61,16 @@ _TRIAL_KEYS = [
     ("seed", pa.int64()),
 ]
 _REPORT_KEYS = [("stage", pa.string()), ("trial", pa.int64()), ("epoch", pa.int64())]
+# Type of each column that is there whatever the space and the metrics.
+_KNOWN = {
+    table: dict(zip(keys.names, keys.types, strict=True))
+    for table, keys in (
+        ("reports", pa.schema(_REPORT_KEYS)),
+        ("attempts", ATTEMPTS),
+        ("stages", STAGES),
+        ("trials", pa.schema(_TRIAL_KEYS)),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +114,15 @@ def order_of(schema: pa.Schema) -> list[tuple[str, str]]:
 
 def check_columns(schema: pa.Schema, table: str) -> None:
     """Raise ValueError unless a file of a table has the table's keys, and nothing that was never written."""
-    keys = {"reports": _REPORT_KEYS, "attempts": ATTEMPTS, "stages": STAGES}.get(table, _TRIAL_KEYS)
-    known = {field.name: field.type for field in pa.schema(keys)}
-    if table in _FOLDERS and not {"stage", "number" if table == "stages" else "trial"} <= set(schema.names):
+    known = _KNOWN.get(table, _KNOWN["trials"])
+    types = dict(zip(schema.names, schema.types, strict=True))
+    if table in _FOLDERS and not {"stage", "number" if table == "stages" else "trial"} <= types.keys():
         raise ValueError(f"it lacks the keys of {table}")
-    if len(set(schema.names)) < len(schema.names):
+    if len(types) < len(schema):
         raise ValueError("a column is there twice")
-    for field in schema:
-        if field.type != known.get(field.name, field.type) or (field.name not in known and field.type not in _PLAIN):
-            raise ValueError(f"its column {field.name!r} holds {field.type}")
+    for name, found in types.items():
+        if found != known[name] if name in known else found not in _PLAIN:
+            raise ValueError(f"its column {name!r} holds {found}")
 
 
 def _type(parameter: Parameter) -> pa.DataType:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from sweeps.arrow import column
+from sweeps.layout import CONTINUED
 from sweeps.objective import Objective, best_rows
+from sweeps.reports import in_order, joined, objective_values, table_columns, where
 from sweeps.secret import hidden
 from sweeps.space import Columns, Floats
 from sweeps.tables import masked
@@ -134,16 +135,16 @@ class Ledger:
         trials, status = trials[order], status[order]
         newest = np.append(trials[1:] != trials[:-1], np.ones(len(trials[:1]), np.bool_))
         trials, status = trials[newest], status[newest]
-        everything = _joined(self._reports)
+        everything = joined(self._reports)
         belongs = np.isin(everything.trial, trials)
         if self._reopened:
             again = np.isin(everything.trial, list(self._reopened))
             belongs &= ~(again & self._open(everything))
         stays = where(everything, ~belongs)
-        reports = _sorted(where(everything, belongs))
+        reports = in_order(where(everything, belongs))
         attempts = self._attempts
         rows: Rows = {
-            "reports": (_report_columns(reports), len(reports.trial)),
+            "reports": (table_columns(reports), len(reports.trial)),
             "attempts": (
                 {name: list(itertools.chain.from_iterable(block[name] for block in attempts)) for name in _ATTEMPT},
                 sum(len(block["trial"]) for block in attempts),
@@ -153,7 +154,7 @@ class Ledger:
         before = stored(trials)
         if before:
             again = np.isin(trials, list(before))
-            rows[".continued"] = (self._continued(_rows_of(ended, again), before), len(before))
+            rows[CONTINUED] = (self._continued(_rows_of(ended, again), before), len(before))
             ended = {name: _some(values, ~again) for name, values in ended.items()}
         rows["trials"] = (ended, len(trials) - len(before))
         self._reports = [stays] if len(stays.trial) else []
@@ -169,7 +170,7 @@ class Ledger:
             rows: What `take` gave.
         """
         scored = []
-        for columns, count in (rows[table] for table in ("trials", ".continued") if table in rows):
+        for columns, count in (rows[table] for table in ("trials", CONTINUED) if table in rows):
             values = columns.get(self._objective.metric, [None] * count)
             found = [np.nan if value is None else value for value in _listed(values)]
             scores = self._objective.scores(np.array(found, np.float64)).tolist()
@@ -203,8 +204,7 @@ class Ledger:
         self, trials: Ints, status: Ints, reports: Reports, columns: Columns, seeds: Ints
     ) -> dict[str, Any]:
         """One row per ended trial: its config, and its metrics at its best epoch."""
-        values = reports.metrics.get(self._objective.metric)
-        scores = np.full(len(reports.trial), np.inf) if values is None else self._objective.scores(values)
+        scores = self._objective.scores(objective_values(reports, self._objective))
         best = best_rows(reports.trial, scores)
         at = np.searchsorted(trials, reports.trial[best])
         has_best = np.zeros(len(trials), np.bool_)
@@ -273,54 +273,3 @@ def _attempt_rows(ends: Ends, attempts: Ints, place: Place) -> dict[str, list[An
         "error": [errors.get(trial) for trial in trials],
         "traceback": [traces.get(trial) for trial in trials],
     }
-
-
-def _report_columns(reports: Reports) -> dict[str, Any]:
-    """Reports as columns of their table."""
-    columns: dict[str, Any] = {
-        name: masked(values, reports.missing.get(name)) for name, values in reports.metrics.items()
-    }
-    return {"trial": reports.trial, "epoch": reports.epoch, **columns}
-
-
-def _joined(blocks: Sequence[Reports]) -> Reports:
-    """Blocks of reports as one; a metric that a block does not have is missing there."""
-    names = list(dict.fromkeys(name for block in blocks for name in block.metrics))
-    metrics, missing = {}, {}
-    for name in names:
-        values, gaps = [], []
-        for block in blocks:
-            size = len(block.trial)
-            here = name in block.metrics
-            values.append(block.metrics[name] if here else np.full(size, np.nan))
-            gaps.append(block.missing.get(name, np.zeros(size, np.bool_)) if here else np.ones(size, np.bool_))
-        metrics[name] = np.concatenate(values)
-        if any(gap.any() for gap in gaps):
-            missing[name] = np.concatenate(gaps)
-    empty: npt.NDArray[np.int64] = np.empty(0, np.int64)
-    return Reports(
-        np.concatenate([empty, *(block.trial for block in blocks)]),
-        np.concatenate([empty, *(block.epoch for block in blocks)]),
-        metrics,
-        missing,
-    )
-
-
-def where(reports: Reports, rows: Flags | Ints) -> Reports:
-    """Some rows of the reports."""
-    return Reports(
-        reports.trial[rows],
-        reports.epoch[rows],
-        {name: values[rows] for name, values in reports.metrics.items()},
-        {name: gaps[rows] for name, gaps in reports.missing.items()},
-    )
-
-
-def _sorted(reports: Reports) -> Reports:
-    """The reports in the order of trial and epoch."""
-    return where(reports, np.lexsort((reports.epoch, reports.trial)).astype(np.int64))
-
-
-def objective_values(reports: Reports, objective: Objective) -> Floats:
-    """(n,) the objective of each report, NaN where it has none."""
-    return reports.metrics.get(objective.metric, np.full(len(reports.trial), np.nan))

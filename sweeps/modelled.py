@@ -11,10 +11,10 @@ from sweeps.objective import Objective
 from sweeps.proposal import Proposal, Results, propose
 from sweeps.regions import Region
 from sweeps.settings import StageSettings
-from sweeps.space import Columns, Floats, Space
+from sweeps.space import Flags, Floats, Space, Value
 from sweeps.store import Store
 from sweeps.tables import values_of
-from workers.messages import Status
+from workers.messages import Ints, Status
 
 
 def modelled(
@@ -36,31 +36,40 @@ def modelled(
     domain = Region(space)
     for following in range(1, number + 1):  # how far the space was moved before belongs to what is known now
         rungs = sorted({stage.epochs for stage in stages[:following]})
-        results = _results(store, space, objective, rungs, following)
+        results = seen(store, space, objective, rungs, following)
         proposal = propose(domain, results, rungs, seed, following, stages[following].trials)
         domain = proposal.domain
     return proposal
 
 
-def _results(store: Store, space: Space, objective: Objective, rungs: Sequence[int], stages: int) -> Results:
+def seen(store: Store, space: Space, objective: Objective, rungs: Sequence[int], stages: int) -> Results:
     """The trials of the first so many stages, as a proposal sees them."""
-    columns: dict[str, list[object]] = {name: [] for name in space.names}
+    columns: dict[str, list[Value]] = {name: [] for name in space.names}
     values: list[Floats] = [np.empty((0, len(rungs)))]
     for number in range(stages):
         table = store.trials(number, ["trial", "status", *space.names])
         for name in space.names:
             columns[name] += values_of(table[name], space.parameters[name])
         reports = store.reports(number, objective.metric)
-        trials, epochs = numbers(reports["trial"]), numbers(reports["epoch"])
         scores = objective.scores(numbers(reports[objective.metric]))
-        for trial, status in zip(numbers(table["trial"]).tolist(), table["status"].to_pylist(), strict=True):
-            mine = trials == trial
-            values.append(_at_rungs(epochs[mine], scores[mine], rungs, status == Status.COMPLETED.word)[None])
-    found: Columns = {name: list(column) for name, column in columns.items()}
-    return Results(found, np.concatenate(values))
+        sound = np.array([status == Status.COMPLETED.word for status in table["status"].to_pylist()], np.bool_)
+        trials, told, epochs = numbers(table["trial"]), numbers(reports["trial"]), numbers(reports["epoch"])
+        values.append(_at_rungs(trials, sound, told, epochs, scores, rungs))
+    return Results(columns, np.concatenate(values))
 
 
-def _at_rungs(epochs: Floats, scores: Floats, rungs: Sequence[int], sound: bool) -> Floats:
-    """(r,) the score at each rung; infinite from where the trial died, NaN where it was not trained so far."""
-    at = dict(zip(epochs.tolist(), scores.tolist(), strict=True))
-    return np.array([at.get(rung, np.nan if sound else np.inf) for rung in rungs])
+def _at_rungs(trials: Ints, sound: Flags, told: Ints, epochs: Ints, scores: Floats, rungs: Sequence[int]) -> Floats:
+    """(n, r) the score of each trial at each rung: infinite from where it died, NaN where it was not trained so far.
+
+    Args:
+        trials: (n,) the trials, ascending.
+        sound: (n,) whether they came to their end.
+        told: (m,) trial of each report.
+        epochs: (m,) its epoch.
+        scores: (m,) its score.
+        rungs: (r,) epochs, ascending.
+    """
+    values = np.repeat(np.where(sound, np.nan, np.inf)[:, None], len(rungs), axis=1)
+    at = np.isin(epochs, rungs) & np.isin(told, trials)
+    values[np.searchsorted(trials, told[at]), np.searchsorted(rungs, epochs[at])] = scores[at]
+    return values

@@ -11,7 +11,7 @@ from sweeps.objective import Objective
 from sweeps.regions import Observed, Region, hints
 from sweeps.secret import hidden
 from sweeps.snapshot import Best, Snapshot
-from sweeps.space import Columns, Flags
+from sweeps.space import Columns, Flags, config_at
 from workers.messages import Ends, Reports, Status
 
 _WINDOW_S = 10.0  #: the rate is that of the last seconds
@@ -67,8 +67,7 @@ class Monitor:
         row = int(np.argmin(scores))
         trial = int(reports.trial[row])
         if self._objective.better(float(values[row]), None if self.best is None else self.best.value):
-            config = {name: column[trial] for name, column in self._columns.items() if column[trial] is not None}
-            self.best = Best(float(values[row]), self._base.stage, trial, config, ())
+            self.best = Best(float(values[row]), self._base.stage, trial, config_at(self._columns, trial), ())
 
     def extend_curve(self, curve: tuple[float, ...]) -> None:
         """The best trial's curve has become longer."""

@@ -7,12 +7,14 @@ import os
 import pathlib
 from typing import Any
 
+from sweeps.costing import most_epochs
 from sweeps.ladder import ETA
 from sweeps.reading import Run
 from sweeps.rehearsal import rehearse
 from sweeps.sampling import draw
 from sweeps.search import Search
-from sweeps.settings import CONFIRMATIONS, SearchSettings, Settings, StageSettings, most_epochs
+from sweeps.settings import CONFIRMATIONS, SearchSettings, Settings, StageSettings
+from sweeps.space import config_at
 from sweeps.wording import clean, show_config, show_count
 from workers.gpus import present
 
@@ -107,8 +109,7 @@ def _first(settings: Settings) -> list[dict[str, Any]]:
         columns = search.stages[0].columns
     else:
         columns, _ = draw(settings.space, stage.method, settings.seed, 0, stage.trials, stage.include)
-    count = min(_SHOWN, stage.trials)
-    return [{n: column[i] for n, column in columns.items() if column[i] is not None} for i in range(count)]
+    return [config_at(columns, i) for i in range(min(_SHOWN, stage.trials))]
 
 
 def _done(folder: pathlib.Path) -> dict[str, int]:

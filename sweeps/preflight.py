@@ -16,11 +16,11 @@ import numpy as np
 
 from sweeps import checking, costing
 from sweeps.checking import Check, Raised, Verdict
-from sweeps.declaration import is_number
 from sweeps.errors import UsageError
 from sweeps.launch import check, work_of
 from sweeps.settings import CONFIRMATIONS, Settings, StageSettings
-from sweeps.space import Choice, Config, Parameter, Range, Space
+from sweeps.space import Choice, Config, Parameter, Range, Space, config_at
+from sweeps.values import is_number
 from sweeps.wording import clean
 from workers.backend import BackendError
 from workers.messages import Function
@@ -176,7 +176,7 @@ def middle(space: Space, include: Sequence[Config]) -> Config:
     columns = {name: parameter.decode(np.array([0.5])) for name, parameter in space.parameters.items()}
     for name, value in (include[0] if include else {}).items():
         columns[name] = [value]
-    return {name: column[0] for name, column in space.conditioned(columns).items() if column[0] is not None}
+    return config_at(space.conditioned(columns), 0)
 
 
 def strongest(parameter: Parameter | None) -> float:

@@ -7,10 +7,11 @@ import pathlib
 import stat
 
 from sweeps.errors import UsageError
+from sweeps.layout import CONTINUED
 
 FOLDER = 0o700  #: mode of every folder of a run
 _FILE = 0o600
-_FOLDERS = ("trials", "reports", "attempts", "stages", ".continued", ".pending", "logs", "checkpoints", "damaged")
+_FOLDERS = ("trials", "reports", "attempts", "stages", CONTINUED, ".pending", "logs", "checkpoints", "damaged")
 _MANY = ("logs", "checkpoints")  # files for each trial: opened one by one, and never through a link
 _FILES = ("sweep.toml", ".sweep.toml.tmp", ".lock")
 

@@ -18,6 +18,7 @@ from sweeps.errors import Damaged, UsageError
 from sweeps.layout import layout_of, order_of
 from sweeps.private import opener, refuse_links
 from sweeps.settings import CONFIRM, Settings, StageSettings, settings_from
+from sweeps.space import config_at
 from sweeps.tables import conform, read, table_of, values_of
 from workers.messages import FAILURES, Status
 
@@ -156,7 +157,7 @@ class Run:
         """The config of each row of `trials`, without the parameters that are not active in it."""
         space = self.settings.space
         values = {name: values_of(trials[name], parameter) for name, parameter in space.parameters.items()}
-        return [{name: each[i] for name, each in values.items() if each[i] is not None} for i in range(trials.num_rows)]
+        return [config_at(values, i) for i in range(trials.num_rows)]
 
     def failed(self) -> list[dict[str, Any]]:
         """The trials that failed, with the error and traceback of their last attempt."""

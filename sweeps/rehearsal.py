@@ -37,13 +37,15 @@ def rehearse(plan: Plan, slots: int) -> Rehearsal:
     scores = np.random.Generator(np.random.Philox(0))
     waiting: list[Job] = []
     running: list[tuple[int, int, Job]] = []
+    taken: set[Job] = set()
     now = begun = trials = epochs = 0
     while not search.done:
-        waiting += search.due()
-        while waiting and len(running) < slots:
-            job = waiting.pop(0)
+        waiting += [job for job in search.due() if job not in taken]
+        for job in (*waiting, *(job for job in search.sure() if job not in taken))[: slots - len(running)]:
+            taken.add(job)
             heapq.heappush(running, (now + job.epochs - job.start, begun, job))
             begun, trials, epochs = begun + 1, trials + (job.start == 0), epochs + job.epochs - job.start
+        waiting = [job for job in waiting if job not in taken]
         if running:
             now, _, job = heapq.heappop(running)
             search.tell(job.id, np.full(job.epochs, scores.random()), False)

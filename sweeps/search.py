@@ -8,6 +8,7 @@ any number of real slots and in whatever order results come in; and nothing wait
 from __future__ import annotations
 
 import heapq
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +18,10 @@ from sweeps.proposal import Results, propose, ranking
 from sweeps.regions import Region
 from sweeps.sampling import seeds
 from sweeps.space import Columns, Floats, Space, Value
-from workers.messages import Ints
+from workers.messages import Ints, identities
 
-BITS = 32  #: of a trial's id that hold its index within its stage
 _COMPLETION = 0.1  #: share of the budget, but at least so many full trainings, that is kept to complete the best trials
-_COMPLETED = 3.0
+_COMPLETED = 1.5
 _MOST_COMPLETION = 0.3
 
 
@@ -30,16 +30,14 @@ class Job:
     """A piece of a trial's training.
 
     Attributes:
-        id: The trial: (stage of birth << BITS) | index there.
+        id: The trial's identity, of its stage of birth and its index there.
         start: Epochs that it has behind it.
         epochs: Epochs that it will have behind it.
-        stage: The stage under which the piece is booked.
     """
 
     id: int
     start: int
     epochs: int
-    stage: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +110,13 @@ class Search:
         due, self._due = self._due, []
         return due
 
+    def sure(self) -> list[Job]:
+        """Jobs that are going to be due, whatever is told: the laid out trials that have not begun, in order.
+
+        Whoever has a slot to spare may train them ahead of their turn, and tell of them then or later.
+        """
+        return [Job(self._ids[row], 0, self._plan.rungs[0]) for row in reversed(self._fresh)]
+
     def tell(self, id: int, curve: Floats, over: bool) -> None:
         """Say how a job ended.
 
@@ -124,11 +129,22 @@ class Search:
         """
         self._told[id] = (curve, over)
 
+    def open(self, most: int) -> set[int]:
+        """The trials that train, and the most promising of those that wait to go on.
+
+        Args:
+            most: How many of these; and all of the newest stage, of which nothing is expected yet.
+        """
+        waiting = self._waiting()
+        rows = waiting[:most] + [row for row in waiting[most:] if row >= len(self._expected)]
+        return {job.id for _, _, job in self._running} | {self._ids[row] for row in rows + self._fresh}
+
     def _begin(self, job: Job) -> None:
         """Start a job on a free virtual worker."""
         row = self._rows[job.id]
         self._aims[row], self._idle[row] = job.epochs, False
-        self._spent += job.epochs - job.start
+        if job.start:  # what is laid out was paid then
+            self._spent += job.epochs - job.start
         heapq.heappush(self._running, (self._now + job.epochs - job.start, self._begun, job))
         self._begun += 1
         self._due.append(job)
@@ -187,23 +203,23 @@ class Search:
         return merit
 
     def _start(self, left: int) -> Job | None:
-        """The next trial of the newest stage, or the first of a new one.
+        """The next trial of the newest stage, or the first of a new one, all of which are going to be trained.
 
         None when what is left is to complete others, and while there is nothing to learn from.
         """
         first = self._plan.rungs[0]
-        if first > left or (self.stages and left <= self._kept):
-            return None
         if not self._fresh:
-            if self.stages and not np.isfinite(self._values).any():
+            free = left - self._kept if self.stages else left
+            if first > left or free <= 0 or (self.stages and not np.isfinite(self._values).any()):
                 return None
-            self._lay_out()
-        return Job(self._ids[self._fresh.pop()], 0, first, len(self.stages) - 1)
+            self._lay_out(min(left // first, math.ceil(free / first)))
+        return Job(self._ids[self._fresh.pop()], 0, first)
 
-    def _lay_out(self) -> None:
-        """Decide the next stage from what is known by now."""
+    def _lay_out(self, most: int) -> None:
+        """Decide the next stage, of so many trials at most, from what is known by now."""
         number = len(self.stages)
-        count = self._plan.batch if number else self._plan.coarse
+        count = min(self._plan.batch if number else self._plan.coarse, most)
+        self._spent += count * self._plan.rungs[0]
         seen = Results(self._columns, self._values)
         found = propose(self._domain, seen, self._plan.rungs, self._seed, number, count)
         self._domain, self._expected = found.domain, found.expected
@@ -213,7 +229,7 @@ class Search:
         for name, column in found.columns.items():
             self._columns[name] += column
         rows = range(len(self._ids), len(self._ids) + count)
-        self._ids += [(number << BITS) | i for i in range(count)]
+        self._ids += identities(number, np.arange(count)).tolist()
         self._rows |= {self._ids[row]: row for row in rows}
         self._values = np.concatenate([self._values, np.full((count, len(self._plan.rungs)), np.nan)])
         self._aims = np.r_[self._aims, np.zeros(count, np.int64)]
@@ -222,14 +238,18 @@ class Search:
 
     def _completion(self, left: int) -> Job | None:
         """The best unfinished trial, as far up as what is left will pay."""
-        order = ranking(self._values)
-        for row in order[np.argsort(self._merit()[order], kind="stable")].tolist():
-            if self._idle[row]:
-                for target in self._plan.rungs[:0:-1]:
-                    if 0 < target - self._aims[row] <= left:
-                        return self._going_on(row, target)
+        for row in self._waiting():
+            for target in self._plan.rungs[:0:-1]:
+                if 0 < target - self._aims[row] <= left:
+                    return self._going_on(row, target)
         return None
+
+    def _waiting(self) -> list[int]:
+        """Rows of the trials that wait to go on, those first of which most is expected."""
+        order = ranking(self._values)
+        order = order[np.argsort(self._merit()[order], kind="stable")]
+        return order[self._idle[order]].tolist()  # type: ignore[no-any-return]
 
     def _going_on(self, row: int, target: int) -> Job:
         """The job that brings a trial to a rung."""
-        return Job(self._ids[row], int(self._aims[row]), target, len(self.stages) - 1)
+        return Job(self._ids[row], int(self._aims[row]), target)

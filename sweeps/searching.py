@@ -6,7 +6,7 @@ So a search goes on after a crash by deciding everything once more: the same res
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,8 @@ from sweeps.search import Job, Planned, Search
 from sweeps.space import Floats
 from sweeps.store import Store
 from workers.messages import Ints, Status, identities
+
+_OPEN = 128  #: waiting trials whose checkpoints are kept; one that goes on without is trained again from its start
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +68,35 @@ class Searching:
         self._open_stage = open_stage
         self._past: dict[int, _Past] = {}
         self._pieces: Counter[int] = Counter()  # of each trial's training, that were decided
+        self._ahead: set[int] = set()  # trials that were handed out before their turn, which has not come
         self._scores: dict[int, Floats] = {}
 
-    def due(self) -> Ints:
-        """(n,) trials to train next, in order."""
+    @property
+    def open(self) -> Collection[int]:
+        """Trials that train, or wait and may go on: what a bounded number of checkpoints is best spent on."""
+        return self._search.open(_OPEN)
+
+    def due(self, slots: int) -> Ints:
+        """(n,) trials to train next, in order; as many as there are slots to fill, if what is sure to come suffices."""
         found: list[int] = []
         while jobs := self._search.due():
             self._open_stages()
             left = [job for job in jobs if not self._is_known(job)]
-            for job in left:
-                self.goals.others[job.id] = (job.start, job.epochs)
-            found += [job.id for job in left]
+            found += self._handed_out([job for job in left if job.id not in self._ahead])
+            self._ahead.difference_update(job.id for job in left)
             if len(left) == len(jobs):
                 break
+        if len(found) < slots:
+            new = [job for job in self._search.sure() if job.id not in self._ahead and job.id not in self._past]
+            ahead = self._handed_out(new[: slots - len(found)])
+            self._ahead.update(ahead)
+            found += ahead
         return np.array(found, np.int64)
+
+    def _handed_out(self, jobs: list[Job]) -> list[int]:
+        """The trials of jobs that are to be trained now."""
+        self.goals.others.update({job.id: (job.start, job.epochs) for job in jobs})
+        return [job.id for job in jobs]
 
     def ended(self, trial: int, values: Floats, completed: bool) -> None:
         """Take in that a trial came to an end."""

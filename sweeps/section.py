@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweeps.declaration import is_number
 from sweeps.errors import UsageError
+from sweeps.values import is_number
 from workers.training import did_you_mean
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

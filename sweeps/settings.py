@@ -9,15 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweeps.declaration import RESERVED, config_from, is_number, space_from
+from sweeps.declaration import RESERVED, config_from, space_from
 from sweeps.errors import UsageError
-from sweeps.ladder import Plan, plan, stage_name
+from sweeps.ladder import WORKERS, Plan, plan, stage_name
 from sweeps.objective import Objective
 from sweeps.rules import BlowUp, NonFinite
 from sweeps.sampling import METHODS, grid_size
 from sweeps.secret import refuse_secrets
 from sweeps.section import Section
 from sweeps.space import Config, Space
+from sweeps.values import is_number, native
 from workers.demand import Demand
 from workers.gpus import present, room
 from workers.messages import Rule
@@ -26,12 +27,13 @@ from workers.training import did_you_mean
 CONFIRM = "confirm"  #: the stage in which a search trains its best configs again, with new seeds
 CONFIRMATIONS = 3  #: seeds of each: fewer have no spread worth naming
 MODEL = "model"  #: the method of a stage whose configs a model of the earlier results proposes
+OPTUNA = "optuna:"  #: begins the method of a stage whose configs a sampler of Optuna proposes: "optuna:TPESampler"
 MAX_MODELLED = 1_000  #: trials of such a stage: one after the other they are weighed against each other
 SEARCH = "search"  #: the method of a stage that a search lays out
 MAX_TRIALS = 100_000_000
 _TOP = ("train", "setup", "metric", "mode", "seed", "space", "stage", "search", "stop", "run")
 _STAGE = ("name", "trials", "epochs", "method", "include", "continue")
-_SEARCH = ("trainings", "epochs", "confirm")
+_SEARCH = ("trainings", "epochs", "confirm", "workers")
 _STOP = ("nan", "blowup", "loss", "timeout")
 _RUN = ("slots", "cpus", "gpus", "memory", "resources", "retries", "budget", "address")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -45,7 +47,7 @@ class StageSettings:
         name: Its name, in the tables and in file names.
         trials: How many trials.
         epochs: Budget of each.
-        method: How configs are drawn: one of `METHODS`, or "model".
+        method: How configs are drawn: one of `METHODS`, "model", or "optuna:" with the name of a sampler.
         include: Configs of the first trials, full or partial.
         continued: How many of the best earlier trials go on to this stage's budget.
     """
@@ -57,14 +59,10 @@ class StageSettings:
     include: tuple[Config, ...] = ()
     continued: int = 0
 
-
-def most_epochs(stages: Sequence[StageSettings]) -> int:
-    """Epochs of a plan, at most: a trial that goes on is taken to come from the shortest stage before."""
-    total = 0
-    for i, stage in enumerate(stages):
-        shortest = min((before.epochs for before in stages[:i]), default=stage.epochs)
-        total += stage.trials * stage.epochs + stage.continued * max(stage.epochs - shortest, 0)
-    return total
+    @property
+    def proposed(self) -> bool:
+        """Whether its configs follow from the results of the stages before."""
+        return self.method == MODEL or self.method.startswith(OPTUNA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +73,17 @@ class SearchSettings:
         trainings: The budget, in full trainings.
         epochs: A full training.
         confirm: How many of the best configs are trained again at the end, with new seeds.
+        workers: Virtual workers that decisions are taken for: more keep more slots busy, and learn less.
     """
 
     trainings: float
     epochs: int
     confirm: int = 0
+    workers: int = WORKERS
 
     def layout(self, space: Space) -> Plan:
         """How the budget is laid out."""
-        return plan(self.trainings, self.epochs, len(space.searched))
+        return plan(self.trainings, self.epochs, len(space.searched), self.workers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +184,7 @@ def settings_from(written: Mapping[str, Any], folder: pathlib.Path, *, seed: int
         UsageError: The first thing that is wrong, in one line that says how to mend it.
     """
     try:
+        written = native(written)
         refuse_secrets(written)
     except RecursionError:
         raise UsageError("the settings are nested too deeply") from None
@@ -202,7 +203,7 @@ def settings_from(written: Mapping[str, Any], folder: pathlib.Path, *, seed: int
     if search is None and (not isinstance(given, Sequence) or not given):
         raise UsageError("there is no stage: add [[stage]] with name, trials and epochs, or [search] with a budget")
     if search is not None:
-        stages = laid_out(search, space)
+        stages = _laid_out(search, space)
     else:
         stages = tuple(_stage(stage, i, space) for i, stage in enumerate(given))
     names = [stage.name.casefold() for stage in stages]
@@ -223,7 +224,7 @@ def settings_from(written: Mapping[str, Any], folder: pathlib.Path, *, seed: int
     )
 
 
-def laid_out(search: SearchSettings, space: Space) -> tuple[StageSettings, ...]:
+def _laid_out(search: SearchSettings, space: Space) -> tuple[StageSettings, ...]:
     """The stages of a search, as far as they are known beforehand: dead trials make room for more."""
     layout = search.layout(space)
     sizes = [layout.coarse, *[layout.batch] * (layout.stages - 1)]
@@ -239,10 +240,11 @@ def _stage(written: Any, number: int, space: Space) -> StageSettings:
     where = f"stage {name!r}"
     section = Section(where, written, _STAGE)
     method = section.text("method", default="random")
-    if method not in (*METHODS, MODEL):
+    proposed = StageSettings(name, 0, 0, method).proposed
+    if method not in METHODS and not proposed:
         raise UsageError(f"{where}: unknown method {method!r}{did_you_mean(method, (*METHODS, MODEL))}")
-    if method == MODEL and not number:
-        raise UsageError(f"{where}: a model needs results to learn from: use another method for the first stage")
+    if proposed and not number:
+        raise UsageError(f"{where}: {method!r} needs results to learn from: use another method for the first stage")
     continued = section.whole("continue", 0, 0, MAX_TRIALS)
     if continued and not number:
         raise UsageError(f"{where}: continue = {continued}, but no stage comes before it: leave it out")
@@ -252,10 +254,10 @@ def _stage(written: Any, number: int, space: Space) -> StageSettings:
         raise UsageError(f"{where}: include must be a list of configs, such as [{{ lr = 1e-3 }}]")
     if len(include) > trials:
         raise UsageError(f"{where}: includes {len(include)} configs but has {trials} trials")
-    if method == MODEL and trials > MAX_MODELLED:
-        raise UsageError(f"{where}: a model proposes at most {MAX_MODELLED:,} trials; found {trials:,}")
-    if method in ("grid", MODEL) and include:
-        raise UsageError(f"{where}: a {method} has its own configs: leave out include, or use another method")
+    if proposed and trials > MAX_MODELLED:
+        raise UsageError(f"{where}: {method!r} proposes at most {MAX_MODELLED:,} trials; found {trials:,}")
+    if (proposed or method == "grid") and include:
+        raise UsageError(f"{where}: {method!r} has its own configs: leave out include, or use another method")
     if method == "grid":
         trials = grid_size(space, trials)
     configs = tuple(config_from(config, space, f"{where}, include {i + 1}") for i, config in enumerate(include))
@@ -270,7 +272,8 @@ def _search(written: Any) -> SearchSettings:
         raise UsageError(
             f"[search]: trainings must be a number from 1, the budget in full trainings; found {trainings!r}"
         )
-    return SearchSettings(float(trainings), section.whole("epochs"), section.whole("confirm", 0, 0, 1000))
+    confirm, workers = section.whole("confirm", 0, 0, 1000), section.whole("workers", WORKERS, 1, 10_000)
+    return SearchSettings(float(trainings), section.whole("epochs"), confirm, workers)
 
 
 def _stop(written: Mapping[str, Any]) -> StopSettings:

@@ -212,6 +212,11 @@ class Space:
         return replace(self, parameters={**self.parameters, **parameters})
 
 
+def config_at(columns: Columns, row: int) -> Config:
+    """The config in one row of columns, without the parameters that are not active in it."""
+    return {name: column[row] for name, column in columns.items() if column[row] is not None}
+
+
 def _key(value: Value) -> str:
     """What tells values apart: 1 and True and "1" are three choices."""
     return json.dumps(value, sort_keys=True)

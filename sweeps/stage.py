@@ -81,8 +81,16 @@ class Agenda(Protocol):
 
     expected: int
 
-    def due(self) -> Ints:
-        """(n,) trials to train next, in order; books and goals have what they need."""
+    @property
+    def open(self) -> Collection[int]:
+        """Trials that train, or wait and may go on."""
+
+    def due(self, slots: int) -> Ints:
+        """(n,) trials to train next, in order; books and goals have what they need.
+
+        Args:
+            slots: So many have nothing to do, and nothing waits for them.
+        """
 
     def ended(self, trial: int, values: Floats, completed: bool) -> None:
         """Take in that a trial came to an end.
@@ -188,7 +196,8 @@ class StageRun:
         """Queue what was decided since the last time."""
         if self._agenda is None:
             return
-        trials = self._agenda.due()
+        idle = len(self._slots.places) - self._schedule.running - self._schedule.waiting
+        trials = self._agenda.due(idle)
         for trial in trials.tolist():
             if trial in self._ran:
                 self._ran.discard(trial)
@@ -318,7 +327,8 @@ class StageRun:
                 rows, metrics = book.ledger.take(book.columns, book.seeds, partial(self._stored, number))
                 self._store.append(number, book.name, rows, metrics)
                 if self._keeper.needed:
-                    self._keeper.ended(book.ledger.scored(number, rows))
+                    open = () if self._agenda is None else self._agenda.open
+                    self._keeper.ended(book.ledger.scored(number, rows), open)
         self._stored_s = self._elapsed_s()
 
     def _stored(self, number: int, indices: Ints) -> Mapping[int, Mapping[str, Any]]:

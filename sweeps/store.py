@@ -37,7 +37,7 @@ from sweeps.arrow import chosen, column, numbers
 from sweeps.damage import aside, set_aside
 from sweeps.errors import UsageError
 from sweeps.hold import hold, make
-from sweeps.layout import Layout, layout_of, order_of
+from sweeps.layout import CONTINUED, Layout, layout_of, order_of
 from sweeps.private import FOLDER, opener, refuse_links
 from sweeps.secret import hidden
 from sweeps.space import Flags, Space
@@ -47,17 +47,16 @@ from sweeps.tables import (
     merged,
     read,
     schema_of,
-    sync_folder,
     table_of,
     write,
 )
+from workers.durable import sync_folder
 from workers.messages import Ints, Status
 
 _PART = re.compile(r"(\d{3})-([A-Za-z0-9_-]+)\.part-(\d+)\.parquet")
 _CANONICAL = re.compile(r"(\d{3})-([A-Za-z0-9_-]+)\.parquet")
 _READY = re.compile(r"([a-z]+)\.(\d{3}-[A-Za-z0-9_-]+)\.ready")
-_CONTINUED = ".continued"
-_TABLES = ("reports", "attempts", _CONTINUED, "trials")  # in the order in which they are written
+_TABLES = ("reports", "attempts", CONTINUED, "trials")  # in the order in which they are written
 _PENDING = ".pending"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -150,26 +149,20 @@ class Store:
     def reports(self, number: int, metric: str) -> pa.Table:
         """A stage's stored reports of one metric, in the order of trial and epoch; null where it was not reported."""
         wanted = pa.schema([("trial", pa.int64()), ("epoch", pa.int64()), (metric, pa.float64())])
-        tables = [
-            conform(read(path, [n for n in wanted.names if n in schema_of(path).names]), wanted)
-            for path in self._files("reports", number)
-        ]
+        tables = [conform(read(path, wanted.names), wanted) for path in self._files("reports", number)]
         return pa.concat_tables([table_of(wanted, {}, 0), *tables]).sort_by(order_of(wanted))
 
     def trials(self, number: int, columns: Sequence[str]) -> pa.Table:
         """Columns of a stage's stored trials, in their order; null for a metric that was never reported."""
         schema = self._layout.schema("trials")
         wanted = pa.schema([schema.field(n) if n in schema.names else pa.field(n, pa.float64()) for n in columns])
-        tables = [
-            conform(read(path, [n for n in columns if n in schema_of(path).names]), wanted)
-            for path in self._files("trials", number)
-        ]
+        tables = [conform(read(path, columns), wanted) for path in self._files("trials", number)]
         return pa.concat_tables([table_of(wanted, {}, 0), *tables]).sort_by("trial")
 
     def rows(self, number: int, trials: Ints) -> dict[int, dict[str, Any]]:
         """The newest stored row of each of some trials of a stage, for those that have one."""
         found: dict[int, dict[str, Any]] = {}
-        for path in [*self._files("trials", number), *self._files(_CONTINUED, number)]:
+        for path in [*self._files("trials", number), *self._files(CONTINUED, number)]:
             table = read(path)
             wanted = np.isin(numbers(table["trial"]), trials)
             if wanted.any():
@@ -205,7 +198,7 @@ class Store:
     def finish(self, number: int, stage: str) -> None:
         """Turn the parts of a stage, and what it had before, into one sorted file per table."""
         for table in _TABLES:
-            if table != _CONTINUED:
+            if table != CONTINUED:
                 self._merge(table, number, self.folder / _PENDING / f"{table}.{number:03d}-{stage}.ready")
 
     def put_stage(self, number: int, row: Mapping[str, Any]) -> None:
@@ -236,7 +229,7 @@ class Store:
 
     def _take(self, layout: Layout) -> None:
         """Take over a layout, and widen the files that are narrower: when it grows, or where a crash left them."""
-        for table in ("reports", _CONTINUED, "trials"):
+        for table in ("reports", CONTINUED, "trials"):
             schema = layout.schema(table)
             for path in reversed(self._files(table)):  # readers take the first file's columns: that one last
                 if schema_of(path).names != schema.names:
@@ -250,7 +243,7 @@ class Store:
     def _merge(self, table: str, number: int, ready: pathlib.Path) -> None:
         """Write a stage's files as one, when there is room for it, and put that in their place."""
         schema, files = self._layout.schema(table), self._files(table, number)
-        newer = self._files(_CONTINUED, number) if table == "trials" else []
+        newer = self._files(CONTINUED, number) if table == "trials" else []
         self._with_room(lambda: write(ready, merged(files, schema, newer), schema, self.folder / _PENDING))
         self._settle(ready)
 
@@ -289,7 +282,7 @@ class Store:
             else:
                 os.unlink(self.folder / _PENDING / name)
         complete = {(m[1], m[3]) for m in map(_PART.fullmatch, self._names("trials")) if m}
-        for table in ("reports", "attempts", _CONTINUED):
+        for table in ("reports", "attempts", CONTINUED):
             for name in self._names(table):
                 found = _PART.fullmatch(name)
                 if found and (found[1], found[3]) not in complete:
@@ -314,7 +307,7 @@ class Store:
         found = _READY.fullmatch(ready.name)
         assert found is not None
         table, stage = self.folder / found[1], found[2]
-        for each in (_CONTINUED, "trials") if found[1] == "trials" else (found[1],):
+        for each in (CONTINUED, "trials") if found[1] == "trials" else (found[1],):
             for name in self._names(each):
                 part = _PART.fullmatch(name)
                 if part and f"{part[1]}-{part[2]}" == stage:
@@ -325,13 +318,14 @@ class Store:
 
     def _names(self, table: str) -> list[str]:
         """Names of a table's Parquet files, in order."""
-        return sorted(name for name in os.listdir(self.folder / table) if not name.startswith("."))
+        return sorted(name for name in os.listdir(os.path.join(self.folder, table)) if not name.startswith("."))
 
     def _files(self, table: str, number: int | None = None) -> list[pathlib.Path]:
         """A table's Parquet files, or those of one stage."""
         prefix = "" if number is None else f"{number:03d}-"
+        folder = self.folder / table
         return [
-            self.folder / table / name
+            folder / name
             for name in self._names(table)
             if name.startswith(prefix) and (_PART.fullmatch(name) or _CANONICAL.fullmatch(name))
         ]

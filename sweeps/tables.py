@@ -23,6 +23,7 @@ from sweeps.layout import check_columns, order_of
 from sweeps.private import opener
 from sweeps.seal import UNSEALED, check_seal, seal
 from sweeps.space import Choice, Parameter, Range, Value
+from workers.durable import sync_folder
 
 ROW_GROUP = 131_072  #: rows; fixed, so that the same rows give the same bytes
 DAMAGE = (OSError, ValueError, pa.ArrowException)  #: what reading a damaged file may raise
@@ -77,7 +78,7 @@ def write(path: pathlib.Path, tables: Iterable[pa.Table], schema: pa.Schema, pen
         sealable = schema.with_metadata(UNSEALED)
         writer = pq.ParquetWriter(file, sealable, write_page_checksum=True, version="2.6", **_CODEC)
         with writer:
-            for piece in _row_groups(tables, schema):
+            for piece in _row_groups(tables):
                 writer.write_table(piece, row_group_size=ROW_GROUP)
         seal(file)
         file.flush()
@@ -87,7 +88,7 @@ def write(path: pathlib.Path, tables: Iterable[pa.Table], schema: pa.Schema, pen
 
 
 def read(path: pathlib.Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """A Parquet file, its checksums verified.
+    """A Parquet file, its checksums verified; of some columns those that it has.
 
     Raises:
         Damaged: It is named.
@@ -133,7 +134,9 @@ def merged(paths: Sequence[pathlib.Path], schema: pa.Schema, newer: Sequence[pat
     """
     order = order_of(schema)
     groups = sorted(itertools.chain.from_iterable(map(_groups, paths)))
-    held = _last_by_trial(pa.concat_tables([table_of(schema, {}, 0), *(conform(read(p), schema) for p in newer)]))
+    held = table_of(schema, {}, 0)
+    if newer:
+        held = _last_by_trial(pa.concat_tables([conform(read(path), schema) for path in newer]))
     replaced = numbers(held["trial"])
     for i, (_, path, group) in enumerate(groups):
         with _opened(path) as file:
@@ -167,15 +170,6 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
             raise UsageError(f"the column {f.name!r} of a table holds {table.schema.field(f.name).type}, not {f.type}")
     arrays = [table[f.name] if f.name in have else pa.nulls(table.num_rows, f.type) for f in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def sync_folder(folder: pathlib.Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def verified(file: pa.NativeFile) -> pq.ParquetFile:
@@ -222,14 +216,14 @@ def _groups(path: pathlib.Path) -> list[tuple[int, pathlib.Path, int]]:
     return [(s.min if s is not None and s.has_min_max else 0, path, i) for i, s in enumerate(groups)]
 
 
-def _row_groups(tables: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:
+def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """The same rows in pieces of exactly `ROW_GROUP` rows, but for the last."""
-    held = table_of(schema, {}, 0)
+    held: list[pa.Table] = []
     for table in tables:
-        held = pa.concat_tables([held, table])
-        whole = held.num_rows - held.num_rows % ROW_GROUP
+        rows = pa.concat_tables([*held, table])
+        whole = rows.num_rows - rows.num_rows % ROW_GROUP
         for start in range(0, whole, ROW_GROUP):
-            yield held.slice(start, ROW_GROUP).combine_chunks()
-        held = held.slice(whole)
-    if held.num_rows:
-        yield held.combine_chunks()
+            yield rows.slice(start, ROW_GROUP).combine_chunks()
+        held = [rows.slice(whole)]
+    if held and held[0].num_rows:
+        yield held[0].combine_chunks()

@@ -2,6 +2,7 @@
 
 import io
 import pathlib
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -77,6 +78,19 @@ def call(monkeypatch, capsys, tmp_path):
         return SimpleNamespace(code=code, out=said.out, err=said.err)
 
     return calling
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium."""
+    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("there is no chromium to look with")
+    with driver.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session")

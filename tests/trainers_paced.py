@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-HEAVY = ("ray", "pandas", "pyarrow", "numpy", "plotly", "matplotlib", "rich", "cloudpickle")
+HEAVY = ("ray", "pandas", "pyarrow", "numpy", "plotly", "matplotlib", "rich", "cloudpickle", "optuna")
 
 
 def paced(lr, *, epochs, seed):

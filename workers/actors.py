@@ -14,7 +14,6 @@ import signal
 import socket
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -26,6 +25,7 @@ from workers.complaints import loss_of, one_line, remedy
 from workers.demand import Demand
 from workers.luggage import luggage, portable, project_root
 from workers.messages import Batch, Broken, Event, Lost, Ready, Remark, Results, Status, Work
+from workers.slot import Slot
 from workers.supervisor import PATIENCE_S, Supervisor
 
 GRACE_S = 6.0  #: between asking a slot to stop and killing its actor: the supervisor's own grace, and an answer
@@ -34,26 +34,6 @@ GROWTH_S = 2.0  #: how often it is looked whether nodes have joined
 KNOCK_S = 10.0  #: for a cluster to answer
 MAX_DEATHS = 3  #: of one slot before it was ever up: something is wrong with the nodes
 REMARK_S = 10.0  #: without any slot for so long, say what is missing
-
-
-@dataclass(slots=True)
-class _Slot:
-    """An actor and what the driver knows of it.
-
-    `life` tells the answers of this actor from those of its dead predecessors.
-    """
-
-    life: int
-    actor: Any = None
-    asked: bool = False  # a step is on its way
-    up: bool = False  # it has said ready, and no word of its death has come since
-    pending: dict[int, int] = field(default_factory=dict)  # trials without an end, by batch
-    outbox: list[Batch] = field(default_factory=list)
-    kill: bool = False
-    kill_at: float = float("inf")
-    idle_since: float = 0.0
-    host: str = ""
-    deaths: int = 0  # in a row, before it was up
 
 
 class Actors:
@@ -102,15 +82,14 @@ class Actors:
             scheduling_strategy="DEFAULT" if demand.gpus else "SPREAD",
         )
         self._answers: queue.SimpleQueue[tuple[int, int, Any]] = queue.SimpleQueue()
-        self._slots: dict[int, _Slot] = {}
+        self._slots: dict[int, Slot] = {}
         self._looked_s = self._said_s = time.monotonic()
         self._extend(min(slots or max(self._room(), 1), most))
 
     def submit(self, slot: int, batch: Batch) -> None:
         """Queue a batch for a slot; it goes with the next call."""
         held = self._slots[slot]
-        held.outbox.append(batch)
-        held.pending[batch.id] = len(batch.trials)
+        held.take(batch)
         if held.actor is None:
             self._start(slot)
         elif not held.asked:
@@ -150,7 +129,7 @@ class Actors:
     def _extend(self, slots: int) -> None:
         """Ask for slots up to a number of them: what waits for room makes a cluster grow."""
         for slot in range(len(self._slots), slots):
-            self._slots[slot] = _Slot(0)
+            self._slots[slot] = Slot(0)
             self._start(slot)
 
     def _start(self, slot: int) -> None:
@@ -198,26 +177,13 @@ class Actors:
             if isinstance(event, Results):
                 for trial, packed in event.saved.items():
                     Checkpoint(self._checkpoints, trial).unpack(packed)
-            self._note(held, event)
+            held.hear(event)
         # A slot that was let go and is back was never gone for the driver.
         events += [event for event in told if not (isinstance(event, Ready) and held.pending)]
         if held.pending or not held.up or held.kill or held.kill_at < float("inf"):
             self._ask(slot)
         else:
             held.idle_since = time.monotonic()
-
-    def _note(self, held: _Slot, event: Event) -> None:
-        """What an event means for what the slot has left to do."""
-        if isinstance(event, Ready):
-            held.up, held.kill_at, held.host, held.deaths = True, float("inf"), event.host, 0
-        elif isinstance(event, Lost):
-            held.pending.clear()
-            held.outbox.clear()
-            held.up = False
-        elif isinstance(event, Results) and event.batch in held.pending:
-            held.pending[event.batch] -= len(event.ends.trial)
-            if not held.pending[event.batch]:
-                del held.pending[event.batch]
 
     def _lose(self, slot: int, error: ray.exceptions.RayActorError, events: list[Event]) -> None:
         """An actor died: tell of its loss if it was up, and start another."""
@@ -232,8 +198,7 @@ class Actors:
             held.deaths += 1
         if loss.user or held.deaths > MAX_DEATHS:
             raise BackendError(f"a worker could not start: {loss.reason}")
-        held.pending.clear()
-        held.outbox.clear()
+        held.forget()
         held.kill_at = float("inf")
         self._start(slot)
 

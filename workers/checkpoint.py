@@ -26,6 +26,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from workers.durable import sync_folder, sync_tree
 from workers.messages import Metrics
 
 _WORK, _NEW, _FILES, _REPORTS = "work", ".new", "files", "reports.json"
@@ -165,14 +166,11 @@ class Checkpoint:
 
     def _put(self, new: pathlib.Path, name: str) -> None:
         """Make a commit durable, and put it in the place of those before it."""
-        for path in sorted(new.rglob("*"), reverse=True):
-            if not path.is_symlink():
-                _sync(path)
-        _sync(new)
+        sync_tree(new)
         before = self._commits()
         _remove(self.folder / name)  # one that is damaged
         new.rename(self.folder / name)
-        _sync(self.folder)
+        sync_folder(self.folder)
         for old in before:
             if old.name != name:
                 _remove(old)
@@ -240,12 +238,3 @@ def _digest(path: pathlib.Path, mode: int) -> str:
         return "no file"
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: pathlib.Path) -> None:
-    """Make a file, or the names in a folder, durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

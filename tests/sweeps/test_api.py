@@ -6,6 +6,7 @@ import sys
 
 import nbclient
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import TRAINERS, contents, run_sweep, sweep
@@ -102,6 +103,36 @@ def test_values_of_python_are_taken_as_the_sweep_files_are():
     assert again(train, space=space, name="x").best_params == first.best_params
 
 
+def test_values_of_numpy_are_taken_as_pythons_own():
+    def train(lr, width, act, when_on):
+        return {"val_acc": lr + width}
+
+    def called(name, whole, real, word, truth):
+        space = {"lr": {"log": [real(0.25), real(0.5)]}, "width": [whole(2), whole(3)], "act": word("tanh")}
+        space["when_on"] = {"choice": [truth(True), truth(False)], "weights": [whole(1), real(3.0)]}
+        stages = [{"name": "one", "trials": whole(6), "epochs": whole(1), "include": [{"width": whole(3)}]}]
+        return again(train, space=space, stages=stages, seed=whole(5), stop={"blowup": real(4.0)}, name=name).folder
+
+    theirs = called("numpy", np.int32, np.float32, np.str_, np.bool_)
+    ours = called("python", int, float, str, bool)
+    assert contents(theirs) == contents(ours)
+    assert (theirs / "sweep.toml").read_text() == (ours / "sweep.toml").read_text()
+
+
+def test_a_search_is_given_its_budget_in_the_place_of_stages(tmp_path):
+    search = {"trainings": 4, "epochs": 3}
+    result = again(stages=(), search=search)
+    written = sweep(space=SPACE) | {"search": search}
+    del written["stage"]
+    run_sweep(written, tmp_path / "file")
+    assert contents(result.folder) == contents(tmp_path / "file")
+    assert repr(result).startswith("search: ")
+    trials = pd.read_parquet(result.folder / "trials")
+    assert trials.epochs.sum() <= 4 * 3
+    assert result.best_params == {"lr": trials.lr[trials.val_acc.idxmax()]}
+    assert again(stages=(), search=search) == result
+
+
 def test_failed_trials_are_told_by_the_code_and_the_words():
     result = again(failing)
     assert result.code == 1
@@ -121,6 +152,9 @@ def test_a_spent_budget_is_told_by_the_code():
         ({"backend": "cloud"}, "unknown backend 'cloud'"),
         ({"slots": 0}, "slots"),
         ({"stages": []}, "there is no stage"),
+        ({"search": {"trainings": 4, "epochs": 3}}, "leave out"),
+        ({"stages": [], "search": {"epochs": 3}}, "trainings must be a number from 1"),
+        ({"stages": [], "search": {"trainings": 4, "epochs": 3, "workers": 0}}, "workers must be from 1 to 10000"),
         ({"stop": {"blowup": 0.5}}, "blowup must be a number above 1"),
     ],
 )

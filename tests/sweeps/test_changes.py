@@ -14,6 +14,7 @@ from simulation.states import state_of
 from sweeps.changes import Kind, compared
 from sweeps.errors import UsageError
 from sweeps.settings import settings_from
+from sweeps.store import Store
 from sweeps.sweepfile import load, resolved
 
 TRAINER = """
@@ -126,6 +127,87 @@ def test_a_finished_run_stays_what_it_is_though_its_trainer_has_changed(trainer,
     assert "has changed since" in said
     assert "nothing is left to run" in said
     assert (contents(folder, TABLES), (folder / "sweep.toml").read_bytes()) == before
+
+
+def searching(trainer, confirm):
+    """A small search."""
+    written = of(trainer, search={"trainings": 4, "epochs": 3, "confirm": confirm})
+    del written["stage"]
+    return written
+
+
+@pytest.mark.parametrize("confirm", [0, 1])
+def test_a_finished_search_stays_what_it_is_though_its_trainer_has_changed(trainer, folder, confirm):
+    written = searching(trainer, confirm)
+    run_sweep(written, folder)
+    before = contents(folder, TABLES), (folder / "sweep.toml").read_bytes()
+    trainer.write_text(TRAINER.replace("1.0", "2.00"))
+    ended, said = run_sweep(written, folder)
+    assert ended.code == 0
+    assert "nothing is left to run" in said
+    assert (contents(folder, TABLES), (folder / "sweep.toml").read_bytes()) == before
+
+
+@pytest.mark.parametrize("confirm", [0, 1])
+@pytest.mark.parametrize("left", [1, 2])
+def test_a_search_whose_driver_dies_before_the_last_row_of_a_stage_is_not_finished(
+    trainer, folder, monkeypatch, confirm, left
+):
+    written, real, put, calm = searching(trainer, confirm), Store.put_stage, [], folder.with_name("calm")
+
+    def puts(most):
+        def counting(store, number, row):
+            put.append(number)
+            if len(put) > most:
+                raise KeyboardInterrupt
+            real(store, number, row)
+
+        put.clear()
+        monkeypatch.setattr(Store, "put_stage", counting)
+
+    puts(1000)
+    run_sweep(written, calm)
+    puts(len(put) - left)
+    assert run_sweep(written, folder)[0].code == 130
+    puts(1000)
+    trainer.write_text(TRAINER.replace("1.0", "2.00"))
+    with pytest.raises(UsageError, match="the code of the trainer has changed"):
+        run_sweep(written, folder)
+    trainer.write_text(TRAINER)
+    assert run_sweep(written, folder)[0].code == 0
+    assert contents(folder) == contents(calm)
+
+
+def test_a_module_of_the_project_that_the_trainer_imports_is_told_by_its_name(trainer, folder):
+    trainer.write_text(f"import helpers\n{TRAINER}")
+    helpers, other = trainer.with_name("helpers.py"), trainer.with_name("other.py")
+    helpers.write_text("import deeper.still\n")
+    still = trainer.parent / "deeper" / "still.py"
+    still.parent.mkdir()
+    for path in (other, still):
+        path.write_text("x = 1\n")
+    run_sweep(of(trainer, COARSE), folder)
+    other.write_text("x = 2\n")
+    assert run_sweep(of(trainer, COARSE), folder)[1] == run_sweep(of(trainer, COARSE), folder)[1]
+    still.write_text("x = 2\n")
+    said = (
+        r"other settings:\n  deeper/still.py has changed since, which the trainer imports \(.*train.py:train\)\n.*--acc"
+    )
+    with pytest.raises(UsageError, match=said):
+        run_sweep(of(trainer), folder)
+    assert "nothing is left to run" in run_sweep(of(trainer, COARSE), folder)[1]
+    assert run_sweep(of(trainer), folder, accept_changes=True)[0].code == 0
+    assert run_sweep(of(trainer), folder)[0].code == 0
+
+
+def test_a_run_that_began_before_imports_were_noted_goes_on(trainer, folder):
+    trainer.write_text(f"import helpers\n{TRAINER}")
+    trainer.with_name("helpers.py").write_text("")
+    run_sweep(of(trainer, COARSE), folder)
+    kept = folder / "sweep.toml"
+    kept.write_text("\n".join(line for line in kept.read_text().splitlines() if "helpers" not in line))
+    assert run_sweep(of(trainer), folder)[0].code == 0
+    assert "train/helpers.py" in kept.read_text()
 
 
 def test_a_setup_function_counts_as_the_trainer_does(trainer, folder):

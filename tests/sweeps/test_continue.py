@@ -277,10 +277,21 @@ def test_interrupted_again_and_again_it_ends_with_the_same_bytes(fast, monkeypat
     live(written, fast / "calm")
     assert live_on(written, fast / "x", seed, most=8) > 3
     assert contents(fast / "x") == contents(fast / "calm")
-    attempts = pd.read_parquet(fast / "x/attempts").groupby(["stage", "trial"]).attempt
-    assert (attempts.max() == attempts.size()).all()
+    found, expected = (pd.read_parquet(fast / name / "attempts") for name in ("x", "calm"))
+    pd.testing.assert_frame_equal(*(each[["stage", "trial", "attempt", "outcome"]] for each in (found, expected)))
     if trainer == "saving":
         assert checkpoints(fast / "x") == checkpoints(fast / "calm")
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_interrupted_again_and_again_no_epoch_is_trained_twice(fast, monkeypatch, seed):
+    """Each driver stops at a yield, whose checkpoint is there; the next one must not drop what goes on from it."""
+    monkeypatch.setattr(stage, "FLUSH_S", 0.0)
+    monkeypatch.setenv("SIDE_LOG", str(fast / "side"))
+    stages = [{**STAGES[0], "trials": 4}, {**STAGES[1], "trials": 3, "continue": 2}]
+    assert live_on(going_on(stages=stages), fast / "x", seed, most=8) > 3
+    trained = (fast / "side").read_text().splitlines()
+    assert len(trained) == len(set(trained)) == len(reports(fast / "x"))
 
 
 @pytest.mark.slow

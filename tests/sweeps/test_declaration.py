@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sweeps.declaration import RESERVED, config_from, space_from, written_from
 from sweeps.errors import UsageError
-from sweeps.space import Choice, Fixed, Range
+from sweeps.space import Choice, Fixed, Range, config_at
 
 UPDATES = {"update": ["sgd", "momentum", "adam"]}
 
@@ -288,7 +288,7 @@ def test_every_config_that_can_be_drawn_can_be_included(space, seed):
     positions = {name: np.random.default_rng(seed).random(3) for name in space.searched}
     columns = space.decode(positions, 3)
     for i in range(3):
-        config = {name: column[i] for name, column in columns.items() if column[i] is not None}
+        config = config_at(columns, i)
         assert repr(config_from(config, space, "")) == repr(config)
 
 

@@ -8,7 +8,7 @@ import pytest
 from commands import paced, sweep_file
 from trainers_paced import HEAVY
 
-FOREIGN = {"ray", "pandas", "plotly", "matplotlib", "rich"}  # nothing here needs them
+FOREIGN = {"ray", "pandas", "plotly", "matplotlib", "rich", "optuna"}  # nothing here needs them
 PROBE = f"""
 import atexit, sys
 atexit.register(lambda: print(*[name for name in {HEAVY} if name in sys.modules], file=sys.stderr))

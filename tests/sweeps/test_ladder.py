@@ -48,3 +48,8 @@ def test_more_slots_take_less_time_for_the_same_work():
     lengths = [rehearse(found, slots).length for slots in (1, 4, 8)]
     assert lengths == sorted(lengths, reverse=True)
     assert len({rehearse(found, slots).epochs for slots in (1, 4, 8)}) == 1
+
+
+def test_more_virtual_workers_keep_more_slots_busy():
+    few, many = (rehearse(plan(50, 50, 7, workers), slots=32) for workers in (8, 48))
+    assert few.busy < 0.5 < 0.7 < many.busy

@@ -11,7 +11,9 @@ from conftest import contents, run_sweep, sweep
 from lives import live, live_on
 from simulation.runs import FAST
 
-from sweeps import stage
+from sweeps import schedule, stage
+from sweeps import searching as searching_module
+from sweeps.ladder import WORKERS
 
 TRAINERS = pathlib.Path(__file__).parents[1] / "trainers_saving.py"
 SPACE = {"lr": {"log": [1e-2, 1.0]}, "reg": {"log": [1e-5, 1.0]}}
@@ -63,7 +65,9 @@ def test_a_search_looks_at_many_briefly_and_takes_few_further(calm):
     assert told_once(calm)
 
 
-@pytest.mark.parametrize(("trainer", "slots"), [("searched", 1), ("searched", 3), ("searched_plain", 2)])
+@pytest.mark.parametrize(
+    ("trainer", "slots"), [("searched", 1), ("searched", 3), ("searched", 11), ("searched_plain", 2)]
+)
 def test_the_bytes_do_not_depend_on_backend_slots_and_checkpoints(calm, tmp_path, trainer, slots):
     run_sweep(searching(trainer), tmp_path / "x", backend="local", slots=slots)
     assert contents(tmp_path / "x") == contents(calm)
@@ -94,6 +98,30 @@ def test_interrupted_at_many_moments_it_ends_with_the_same_bytes(calm, fast):
         if done:
             break
     assert looks > 20
+
+
+@pytest.mark.parametrize("kept", [0, 3])
+def test_a_trial_whose_checkpoint_was_not_kept_goes_on_all_the_same(calm, tmp_path, monkeypatch, kept):
+    monkeypatch.setattr(stage, "FLUSH_S", 0.0)
+    monkeypatch.setattr(searching_module, "_OPEN", kept)
+    monkeypatch.setenv("SIDE_LOG", str(tmp_path / "side"))
+    run_sweep(searching(), tmp_path / "x")
+    assert contents(tmp_path / "x") == contents(calm)
+    trained = (tmp_path / "side").read_text().splitlines()
+    assert len(trained) > len(set(trained)), "some were trained again from their start"
+
+
+def test_a_search_keeps_no_more_checkpoints_than_trials_that_may_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "FLUSH_S", 0.0)
+    monkeypatch.setattr(schedule, "BATCH_S", 0.0)  # one trial a batch
+    monkeypatch.setattr(searching_module, "_OPEN", 3)
+    written = searching("counting") | {"space": {"lr": {"log": [1e-3, 1e-1]}}}
+    run_sweep(written, tmp_path / "x")
+    there = pd.read_parquet(tmp_path / "x/reports").there
+    newest = pd.read_parquet(tmp_path / "x/stages").trials.max()
+    assert newest < len(pd.read_parquet(tmp_path / "x/trials")) / 2
+    assert there.max() <= 3 + newest + WORKERS + 1  # and those that train on the virtual clock, and the best
+    assert len(list((tmp_path / "x/checkpoints").iterdir())) == 1
 
 
 @pytest.mark.slow

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeps.ladder import plan
-from sweeps.search import BITS, Search
+from sweeps.search import Search
 from sweeps.space import Choice, Range, Space
+from workers.messages import place_of
 
 SPACE = Space(
     {
@@ -21,8 +22,9 @@ EPOCHS = 9
 
 def curve_of(search, id, epochs):
     """Scores of a trial: a bowl round lr = 1e-2 that falls with epochs; past 3e-2 it dies in epoch 2."""
-    columns = search.stages[id >> BITS].columns
-    lr, width = (columns[name][id & (2**BITS - 1)] for name in ("lr", "width"))
+    stage, index = place_of(id)
+    columns = search.stages[stage].columns
+    lr, width = (columns[name][index] for name in ("lr", "width"))
     away = (np.log10(lr) + 2) ** 2 + abs(np.log2(width) - 6) / 10
     scores = away + 1.0 / np.arange(1, epochs + 1)
     if lr > 3e-2:
@@ -65,12 +67,31 @@ def test_every_job_goes_on_where_the_trials_last_one_ended_and_the_budget_is_kep
     behind = {}
     for job in jobs:
         assert job.start == behind.get(job.id, 0) < job.epochs <= EPOCHS
-        assert job.stage >= job.id >> BITS
         behind[job.id] = job.epochs
     trained = sum(min(epochs, len(curve_of(search, id, epochs))) for id, epochs in behind.items())
     assert trained <= trainings * EPOCHS
     left = trainings * EPOCHS - trained
     assert left < EPOCHS or all(epochs == EPOCHS for epochs in behind.values())
+
+
+@settings(max_examples=6)
+@given(st.randoms(use_true_random=False), st.integers(1, 5))
+def test_what_is_sure_comes_whatever_is_told_and_may_be_told_before_its_turn(chance, workers):
+    search = Search(SPACE, plan(4, EPOCHS, 3, workers), 0)
+    _, jobs = searched(lambda running: 0, trainings=4, workers=workers)
+    due, sure, running = [], [], []
+    while not search.done:
+        new = search.due()
+        due += new
+        running += [job for job in new if job not in sure]
+        early = [job for job in search.sure() if job not in sure]
+        if early and chance.random() < 0.5:
+            sure += early
+            running += early
+        if running:
+            tell(search, running.pop(chance.randrange(len(running))))
+    assert due == jobs
+    assert set(sure) <= set(due)
 
 
 def test_no_more_jobs_wait_for_results_than_there_are_virtual_workers():
@@ -132,6 +153,24 @@ def test_results_of_an_earlier_run_may_be_told_whole():
             curve = curve_of(search, job.id, max(j.epochs for j in jobs if j.id == job.id))
             search.tell(job.id, curve, True)
     assert replayed == jobs
+
+
+def test_open_is_what_trains_and_the_best_of_what_waits_and_it_covers_most_of_what_goes_on():
+    search = Search(SPACE, plan(8, EPOCHS, 3, workers=3), 0)
+    running, spared, went_on, sizes = [], [], [], set()
+    while not search.done:
+        before = search.open(8)
+        new = search.due()
+        running += new
+        assert {job.id for job in running} <= search.open(0)
+        assert search.open(0) <= search.open(8) <= search.open(1000)
+        sizes.add(len(search.open(1000)))
+        went_on += [job.id for job in new if job.start]
+        spared += [job.id for job in new if job.start and job.id in before]
+        if running:
+            tell(search, running.pop(0))
+    assert max(sizes) > 20
+    assert len(spared) > 0.7 * len(went_on)
 
 
 def test_a_search_ends_when_every_trial_fails():

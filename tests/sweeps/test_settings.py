@@ -244,7 +244,7 @@ def test_a_grid_has_as_many_trials_as_points_and_no_included_configs():
     space = {"lr": {"log": [1, 10]}, "a": [1, 2, 3]}
     assert settings_from(sweep(space=space, stages=[grid]), HERE).stages[0].trials == 9
     text = refusal(sweep(space=space, stages=[grid | {"include": [{"a": 1}]}]))
-    assert text == "stage 'g': a grid has its own configs: leave out include, or use another method"
+    assert text == "stage 'g': 'grid' has its own configs: leave out include, or use another method"
     assert "has 3 points; trials = 2 is less" in refusal(sweep(space=space, stages=[grid | {"trials": 2}]))
 
 

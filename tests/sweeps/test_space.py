@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeps.declaration import space_from
-from sweeps.space import MAX_WHOLE, Choice, Fixed, Range, Space
+from sweeps.space import MAX_WHOLE, Choice, Fixed, Range, Space, config_at
 
 POSITIONS = st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=20)
 CELLS = (np.arange(10_000) + 0.5) / 10_000
@@ -205,3 +205,8 @@ def test_a_space_knows_what_is_searched_and_keeps_its_order_and_conditions_when_
     assert narrowed.names == space.names
     assert narrowed.when == space.when
     assert narrowed.parameters == {**space.parameters, "b": Range(2, 3, log=True)}
+
+
+def test_a_config_has_the_values_of_its_row_but_for_what_is_not_active_in_it():
+    columns = {"lr": [0.1, 0.2], "beta": [None, 0.9], "flag": [False, None]}
+    assert [config_at(columns, i) for i in range(2)] == [{"lr": 0.1, "flag": False}, {"lr": 0.2, "beta": 0.9}]

@@ -24,7 +24,7 @@ from workers import processes
 from workers.backend import BackendError
 from workers.demand import Demand
 from workers.inline import Inline
-from workers.messages import Batch, Function, Lost, Ready, Results, Status, Work
+from workers.messages import Batch, Function, Lost, Ready, Remark, Results, Status, Work
 from workers.processes import Processes
 
 TRAINERS = pathlib.Path(__file__).with_name("trainers_contract.py")
@@ -112,11 +112,12 @@ def listen(backend, enough):
 
 
 def up(backend, slots=1):
-    """The slots by number, of which nothing is heard before they are ready."""
-    events = listen(backend, lambda events: len(events) >= slots)
-    assert {type(event) for event in events} == {Ready}
-    assert sorted(event.slot for event in events) == list(range(slots))
-    return {event.slot: event for event in events}
+    """The slots by number, of which nothing is heard before they are ready; that it takes long may be remarked."""
+    events = listen(backend, lambda events: sum(isinstance(event, Ready) for event in events) >= slots)
+    ready = [event for event in events if not isinstance(event, Remark)]
+    assert {type(event) for event in ready} == {Ready}
+    assert sorted(event.slot for event in ready) == list(range(slots))
+    return {event.slot: event for event in ready}
 
 
 def run(backend, *batches, slot=0):

@@ -20,6 +20,7 @@ from workers import checkpoint
 from workers.checkpoint import Checkpoint, Saved
 
 REPORTS = [{"loss": 1.0 / epoch} for epoch in range(1, 10)]
+ONE, TWO = {"a": "1", "sub/b": "one"}, {"a": "2", "c": "two"}
 
 
 @pytest.fixture
@@ -221,6 +222,58 @@ def test_a_damaged_reports_file_of_any_length_is_no_commit(root):
     assert opened(root)[1].epoch == 2
 
 
+def test_a_flipped_bit_anywhere_in_a_reports_file_makes_it_no_commit(root):
+    each, _ = opened(root)
+    write(each.work, {"state": "one"})
+    commit(each, 2)
+    path = each.folder / "000002" / "reports.json"
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert opened(root)[1] == Saved(), f"at {place}: {whole[place - 10 : place + 10]}"
+
+
+# --- power cut
+
+
+@pytest.mark.parametrize("how", ["committed", "unpacked"])
+def test_a_commit_takes_its_place_when_it_is_durable_and_the_last_one_goes_when_its_name_is_too(
+    root, tmp_path, monkeypatch, how
+):
+    there, _ = opened(tmp_path / "there")
+    write(there.work, TWO)
+    commit(there, 5)
+    here, _ = opened(root)
+    write(here.work, ONE)
+    commit(here, 3)
+    write(here.work, TWO)
+    real, told = {name: getattr(os, name) for name in ("fsync", "rename", "unlink")}, []
+
+    def fsync(descriptor):
+        real["fsync"](descriptor)
+        told.append(("durable", os.fstat(descriptor).st_ino))
+
+    def rename(source, target):
+        inside = [path for path in (source, *source.rglob("*")) if not path.is_symlink()]
+        assert all(("durable", path.stat().st_ino) in told for path in inside)
+        real["rename"](source, target)
+        told.append(("in its place", here.folder.stat().st_ino))
+
+    def unlink(path, **keys):
+        if "000003" in str(path):
+            told.append(("goes", here.folder.stat().st_ino))
+        real["unlink"](path, **keys)
+
+    for name, hook in (("fsync", fsync), ("rename", rename), ("unlink", unlink)):
+        monkeypatch.setattr(os, name, hook)
+    if how == "committed":
+        commit(here, 5)
+    else:
+        here.unpack(there.packed()[1])
+    steps = [step for step, inode in told if inode == here.folder.stat().st_ino]
+    assert steps[:3] == ["in its place", "durable", "goes"]
+
+
 # --- death
 
 
@@ -237,14 +290,14 @@ class Mortal:
     def _hook(self, real):
         def hooked(*arguments, **keys):
             self.count += 1
-            if self.count == self._moment and not self._after:
-                raise Died
-            result = real(*arguments, **keys)
-            if self.count == self._moment:
-                if hasattr(result, "close"):
-                    result.close()  # as the kernel does
-                raise Died
-            return result
+            if self.count != self._moment:
+                return real(*arguments, **keys)
+            if self._after:
+                with contextlib.suppress(OSError):  # what was refused has been done, too
+                    result = real(*arguments, **keys)
+                    if hasattr(result, "close"):
+                        result.close()  # as the kernel does
+            raise Died
 
         return hooked
 
@@ -265,9 +318,6 @@ def deaths(act):
             mortal = Mortal(moment, after)
             if not act(mortal):
                 return mortal.count
-
-
-ONE, TWO = {"a": "1", "sub/b": "one"}, {"a": "2", "c": "two"}
 
 
 def died_at(mortal, act):
