@@ -84,7 +84,7 @@ def tune(folder: pathlib.Path) -> Table:
     found, results = [], tuner.fit()
     for result in results:
         frame = result.metrics_dataframe
-        epochs = [] if frame is None else frame.training_iteration.tolist()
+        epochs = [] if frame is None or frame.empty else frame.training_iteration.tolist()
         if result.metrics.get("training_iteration") == EPOCHS:
             found.append((result.config["lr"], epochs))
     return found, len(results) - len(found)

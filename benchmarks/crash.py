@@ -29,7 +29,7 @@ from contenders import CONTENDERS, STATE, TRIALS, Table
 
 PROGRAM = pathlib.Path(__file__).with_name("contenders.py")
 KILLS = (7, 16, 25, 33)  #: ended trials at which the driver is killed, over all its lives
-LIMIT_S = 600
+LIMIT_S = 1800  # Ray alone takes minutes to come up on a busy machine
 BUSY = "timed out during startup"  #: what Ray says when the machine is too busy for it: no fault of a contender
 
 
