@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.frames import Frames
-from analysis.histories import busy_share, short_and_long
+from analysis.histories import busy_share, short_and_long, short_budget
+from analysis.phases import phases
 from analysis.stages import rank_correlation
 from analysis.style import DIVERGES
 from sweeps.space import Range
@@ -19,6 +20,11 @@ _BEST = 10
 
 def margin(frames: Frames) -> str:
     """How far the best trial is ahead of the next ones."""
+    confirmed = frames.confirmed["mean"]
+    if len(confirmed) > 1:
+        gap = abs(float(confirmed.iloc[0] - confirmed.iloc[1]))
+        ahead = f"{show_value(gap)} ahead of" if gap else "tied with"
+        return f"The mean over new seeds, {ahead} the next config that was confirmed."
     best, metric = frames.best(_BEST), frames.objective.metric
     if len(best) < 2:
         return "No other trial has a finite result to compare it with."
@@ -61,9 +67,10 @@ def axis(frames: Frames, name: str) -> str:
 def best_so_far(frames: Frames) -> str:
     """When the best came."""
     metric, ordered = frames.objective.metric, frames.best(len(frames.trials))
-    first = ordered.drop_duplicates("stage").set_index("stage")[metric]
-    names = [stage.name for stage in frames.settings.stages if stage.name in first]
-    said = ", ".join(f"{name} {show_value(float(first[name]))}" for name in names)
+    firsts = {
+        phase.name: ordered[ordered["stage"].isin(phase.stages)][metric].head(1) for phase in phases(frames.settings)
+    }
+    said = ", ".join(f"{name} {show_value(float(first.iloc[0]))}" for name, first in firsts.items() if len(first))
     return f"The best {clean(metric)} by stage: {said}."
 
 
@@ -102,10 +109,10 @@ def agreement(frames: Frames) -> str:
     """Whether the short budget ranks trials as the long one does."""
     early, late = short_and_long(frames)
     rho = np.nan_to_num(rank_correlation(np.asarray(early, np.float64), np.asarray(late, np.float64)))
-    first = frames.settings.stages[0]
+    short = show_count(short_budget(frames), "epoch")
     return (
-        f"Rank correlation {rho:.2f} over {show_count(len(early), 'trial')} between the best within {first.epochs}"
-        " epochs and in the end; the dotted line is no change."
+        f"Rank correlation {rho:.2f} over {show_count(len(early), 'trial')} between the best within {short} and in the"
+        " end; the dotted line is no change."
     )
 
 

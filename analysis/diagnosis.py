@@ -132,7 +132,7 @@ RULES = (
         1,
         losses.initial_loss,
         "Start with smaller weights in the last layer, or scale the inputs.",
-        ("high plateau", "noisy"),
+        ("high plateau",),
     ),
 )
 

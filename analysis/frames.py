@@ -17,8 +17,8 @@ from sweeps.objective import Objective
 from sweeps.outcome import region_from
 from sweeps.reading import Run
 from sweeps.regions import Region
-from sweeps.settings import Settings
-from sweeps.space import Choice, Columns, Config, Parameter, Range, Space, Value
+from sweeps.settings import CONFIRM, Settings
+from sweeps.space import Choice, Columns, Config, Parameter, Range, Space, Value, config_at
 from sweeps.wording import show_count
 
 _TABLES = (
@@ -76,13 +76,51 @@ class Frames:
         return {row["stage"]: region_from({str(k): v for k, v in row.items()}, self.settings.space) for row in rows}
 
     def best(self, count: int) -> pd.DataFrame:
-        """The best rows of `trials`, best first; ties go to the earliest, and what is not finite is left out."""
-        metric = self.objective.metric
+        """The best rows of `trials`, best first; ties go to the earliest, and what is not finite is left out.
+
+        Those that a search has confirmed come first, in the order of `confirmed`, and their repetitions not at all.
+        """
+        metric, first = self.objective.metric, self.confirmed.index
         if metric not in self.trials:
             return self.trials.head(0)
-        scores = self.objective.scores(self.trials[metric].to_numpy(np.float64))
+        rest = self._ranked(self.trials if first.empty else self.trials[~self._repeats].drop(first), count)
+        return rest if first.empty else pd.concat([self.trials.loc[first], rest]).head(count)
+
+    @property
+    def confirmed(self) -> pd.DataFrame:
+        """What the configs came to that a search trained again with new seeds, best first: mean, spread, seeds.
+
+        The index is that of the row of `trials` that was trained again; `spread` is the standard deviation.
+        """
+        again, metric = self._repeats, self.objective.metric
+        if not again.any() or metric not in self.trials:
+            return pd.DataFrame(columns=["mean", "spread", "seeds"])
+        keys = [
+            name for name in self.trials if name == "run" or any(name in s.space.names for s in self.sweeps.values())
+        ]
+        configs = self.trials.groupby(keys, dropna=False).ngroup()
+        values = self.trials[metric].where(np.isfinite(self.trials[metric]))
+        told = values[again].to_frame().groupby(configs[again])[metric].agg(["mean", "std", "count"])
+        told = told.set_axis(["mean", "spread", "seeds"], axis=1).query("seeds > 0")
+        born = configs[self._ranked(self.trials[~again], len(self.trials)).index].drop_duplicates()
+        born = born[born.isin(told.index)]
+        order = np.argsort(self.objective.scores(told["mean"].loc[born].to_numpy(np.float64)), kind="stable")
+        return told.loc[born].set_axis(born.index).iloc[order]
+
+    @property
+    def _repeats(self) -> pd.Series[bool]:
+        """Whether a trial trains the config of another one again, to confirm it."""
+        searches = [name for name, settings in self.sweeps.items() if settings.search is not None]
+        if not searches:
+            return pd.Series(False, self.trials.index)
+        again = self.trials["stage"] == CONFIRM
+        return again & self.trials["run"].isin(searches) if "run" in self.trials else again
+
+    def _ranked(self, trials: pd.DataFrame, count: int) -> pd.DataFrame:
+        """The best of some trials by what each of them reached."""
+        scores = self.objective.scores(trials[self.objective.metric].to_numpy(np.float64))
         order = np.argsort(scores, kind="stable")[:count]
-        return self.trials.iloc[order[np.isfinite(scores[order])]]
+        return trials.iloc[order[np.isfinite(scores[order])]]
 
     @property
     def best_params(self) -> Config:
@@ -138,7 +176,7 @@ def load(*runs: str | pathlib.Path) -> Frames:
         found = ", ".join(f"{run.folder} {run.settings.objective.metric}" for run in opened)
         raise UsageError(f"these runs do not optimise the same thing: {found}")
     if len(opened) == 1:
-        return Frames(**_tables(opened[0]), sweeps={opened[0].folder.resolve().name: opened[0].settings})
+        return Frames(**_tables(opened[0]), sweeps={opened[0].folder.resolve().name: _settings(opened[0])})
     names = [run.folder.resolve().name for run in opened]
     names = [name if names.count(name) == 1 else str(run.folder) for name, run in zip(names, opened, strict=True)]
     if len(set(names)) < len(names):
@@ -150,13 +188,13 @@ def load(*runs: str | pathlib.Path) -> Frames:
         .reset_index(drop=True)
         for table in _TABLES
     }
-    return Frames(**whole, sweeps={name: run.settings for name, run in zip(names, opened, strict=True)})
+    return Frames(**whole, sweeps={name: _settings(run) for name, run in zip(names, opened, strict=True)})
 
 
 def configs_of(trials: pd.DataFrame, space: Space) -> list[Config]:
     """The config of each row of `trials`: values as they were declared, without what is not active."""
     columns = columns_of(trials, space)
-    return [{name: values[i] for name, values in columns.items() if values[i] is not None} for i in range(len(trials))]
+    return [config_at(columns, i) for i in range(len(trials))]
 
 
 def columns_of(trials: pd.DataFrame, space: Space) -> Columns:
@@ -175,6 +213,11 @@ def declared(parameter: Parameter, column: pd.Series[Any]) -> list[Value]:
     native = {value if texts else json.dumps(value, sort_keys=True): value for value in known}
     native |= {} if texts else {value: value for value in known if isinstance(value, bool | int | float)}
     return [None if value is None else native.get(value, value) for value in stored]
+
+
+def _settings(run: Run) -> Settings:
+    """The settings once its tables are read: a running search goes on deciding on stages while they are."""
+    return run.settings if run.settings.search is None else Run(run.folder).settings
 
 
 def _tables(run: Run) -> dict[str, pd.DataFrame]:

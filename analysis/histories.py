@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from analysis.frames import Frames, TooLittle
 from analysis.style import DIVERGED, DIVERGES, QUIET, STAGES, axis_of, blank, padded, span, text, thinned
 from sweeps.space import Floats
+from sweeps.wording import show_count
 
 _UNITS = ((3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 _BINS = 200
@@ -109,10 +110,10 @@ def agreement(frames: Frames) -> go.Figure:
     """
     early, late = short_and_long(frames)
     low, high = span(np.r_[early, late]) or (0.0, 1.0)
-    metric, short = text(frames.objective.metric), frames.settings.stages[0].epochs
+    metric, short = text(frames.objective.metric), short_budget(frames)
     ends = {"range": padded((low, high))}
     figure = blank(
-        {"title": {"text": f"{metric} after {short} epochs"}, **ends},
+        {"title": {"text": f"{metric} after {show_count(short, 'epoch')}"}, **ends},
         {"title": {"text": f"{metric} in the end"}, **ends},
         height=380,
         showlegend=False,
@@ -132,28 +133,34 @@ def agreement(frames: Frames) -> go.Figure:
 
 
 def short_and_long(frames: Frames) -> tuple[pd.Series[float], pd.Series[float]]:
-    """The best objective within the first stage's budget, and in the end, of the trials that outlived it.
+    """The best objective within the short budget, and in the end, of the trials that outlived it.
 
     They are those of later stages, and those of the first one that went on in a later one.
 
     Raises:
         TooLittle: There are fewer than ten.
     """
-    first, objective = frames.settings.stages[0], frames.objective
+    short, objective = short_budget(frames), frames.objective
     reports, keys = frames.reports, ["stage", "trial"]
     if objective.metric in reports:
         reports = reports[np.isfinite(reports[objective.metric])]
-    longer = reports.loc[reports["epoch"] > first.epochs, keys].drop_duplicates()
+    longer = reports.loc[reports["epoch"] > short, keys].drop_duplicates()
     if len(longer) < _LEAST:
         raise TooLittle(
-            f"{_LEAST} trials must outlive the {first.epochs} epochs of {first.name!r} to compare the two budgets; "
+            f"{_LEAST} trials must outlive the first {show_count(short, 'epoch')} to compare the two budgets; "
             f"{len(longer)} did"
         )
     reports = reports.merge(longer, on=keys)
     best = "max" if objective.mode == "max" else "min"
     late = reports.groupby(keys)[objective.metric].agg(best)
-    early = reports[reports["epoch"] <= first.epochs].groupby(keys)[objective.metric].agg(best)
+    early = reports[reports["epoch"] <= short].groupby(keys)[objective.metric].agg(best)
     return early, late.loc[early.index]
+
+
+def short_budget(frames: Frames) -> int:
+    """The epochs after which trials are first compared: those of the first stage, or the first rung of a search."""
+    search = frames.settings.search
+    return frames.settings.stages[0].epochs if search is None else search.layout(frames.settings.space).rungs[0]
 
 
 def utilisation(frames: Frames) -> go.Figure:

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from analysis.axes import axes, first_axes
 from analysis.frames import Frames, TooLittle, declared
 from analysis.importance import importance
+from analysis.phases import phases
 from analysis.style import (
     BEST,
     DIVERGED,
@@ -40,7 +41,7 @@ _BEST, _SHARE = 6, "sixth"
 
 
 def scatter(frames: Frames, x: str | None = None, y: str | None = None, most: int = MOST) -> go.Figure:
-    """Trials over two parameters, coloured by the objective, with the region of each stage drawn in.
+    """Trials over two parameters, coloured by the objective, with the regions of the stages drawn in.
 
     Each point's `customdata` is its row in `frames.trials`, and each region's `meta` its stage, so that whoever shows
     the figure can put other columns on the axes.
@@ -78,9 +79,9 @@ def scatter(frames: Frames, x: str | None = None, y: str | None = None, most: in
         ("diverged", diverged, {"symbol": "x-thin", "size": 8, "line": {"width": 2, "color": DIVERGED}}),
         ("no result", bare, {"symbol": "circle-open", "size": 8, "color": QUIET}),
     ]
-    for stage, symbol in zip(frames.settings.stages, itertools.cycle(SYMBOLS), strict=False):
-        mine = (rows["stage"] == stage.name) & ~diverged & ~bare
-        groups.append((stage.name, mine, graded | {"symbol": symbol, "color": scored[mine].tolist()}))
+    for phase, symbol in zip(phases(frames.settings), itertools.cycle(SYMBOLS), strict=False):
+        mine = rows["stage"].isin(phase.stages) & ~diverged & ~bare
+        groups.append((phase.name, mine, graded | {"symbol": symbol, "color": scored[mine].tolist()}))
     best = {"symbol": "circle-open", "size": 18, "line": {"width": 3}, "color": BEST}
     groups.append(("best", rows.index.isin(frames.best(1).index), best))
     for name, mine, look in groups:
@@ -96,8 +97,11 @@ def scatter(frames: Frames, x: str | None = None, y: str | None = None, most: in
                 hoverinfo="text",
                 customdata=frames.trials.index.get_indexer(shown.index).tolist(),
             )
-    for color, (name, region) in zip(itertools.cycle(STAGES), frames.regions.items(), strict=False):
-        bounds = region.space.parameters
+    regions = frames.regions
+    for color, phase in zip(itertools.cycle(STAGES), phases(frames.settings), strict=False):
+        if phase.region is None or phase.region not in regions:
+            continue
+        bounds = regions[phase.region].space.parameters
         outline = _outline(bounds.get(x), bounds.get(y))
         line = {"color": color, "width": 2, "dash": "dash"}
         figure.add_scatter(
@@ -105,9 +109,9 @@ def scatter(frames: Frames, x: str | None = None, y: str | None = None, most: in
             y=outline[1],
             mode="lines",
             line=line,
-            name=f"region of {text(name)}",
+            name=f"region of {text(phase.region)}",
             hoverinfo="name",
-            meta=name,
+            meta=phase.region,
         )
     return figure
 
@@ -128,14 +132,14 @@ def axis_plot(frames: Frames, name: str, most: int = 1000) -> go.Figure:
     rows = _ended(frames, most)
     across = axis_of(name, parameter)
     figure = blank(across, axis_of(metric, None) | {"range": padded(span(scored[metric]))}, height=300)
-    for stage, color in zip(frames.settings.stages, itertools.cycle(STAGES), strict=False):
-        mine = rows[(rows["stage"] == stage.name) & rows[metric].notna()]
+    for phase, color in zip(phases(frames.settings), itertools.cycle(STAGES), strict=False):
+        mine = rows[rows["stage"].isin(phase.stages) & rows[metric].notna()]
         figure.add_scatter(
             x=values_on(across, mine[name]),
             y=values_on({"type": "linear"}, mine[metric]),
             mode="markers",
             marker={"color": color, "size": 6, "opacity": 0.6},
-            name=text(stage.name),
+            name=text(phase.name),
             text=hover(frames, mine),
             hoverinfo="text",
         )

@@ -49,6 +49,7 @@ def flat(seen: Seen) -> Verdict | None:
         still |= (width < 0.25 * size) & (early < 1e-2)
         crawls = (width < 0.4 * size) & (early < 3e-4) & (loss.part(0, 0.5) - loss.end < 0.07 * size)
     flags = crawls | (still & (loss.first - loss.end < 0.07 * size) & (loss.change > -0.05 * size))
+    flags &= ~_died(seen)
     if seen.chance is not None:
         flags &= loss.end > 0.8 * seen.chance
     climbs = np.zeros(len(flags), np.bool_)
@@ -89,22 +90,20 @@ def flat_then_drop(seen: Seen) -> Verdict | None:
 
 
 def high_plateau(seen: Seen) -> Verdict | None:
-    """The loss comes down fast and then stays high: bouncing, or stuck where the first steps threw the weights."""
-    loss, score = seen.loss, seen.score
+    """The loss is high and stays there: it rose again, or the first steps threw the weights where nothing is learnt."""
+    loss = seen.loss
     if loss is None:
         return None
     behind, far_behind = _behind(seen)
     early = loss.part(0.25, 0.5)
-    if seen.ratio is not None:
-        # The weights of a small initialisation are doubled by their first updates, whatever the rate.
-        bouncing = bounces(seen, loss) & (seen.ratio.first < 0.3)
-        signs = (thrown(seen, loss) | stuck(seen, loss) | bouncing) & (seen.ratio.first > 0.04)
-    else:
+    signs = _risen(seen, loss)
+    if seen.ratio is None:
         fallen = loss.first - loss.end
         fast = (fallen > 0.02 * np.abs(loss.first)) & (loss.first - early > 0.8 * fallen)
-        signs = stuck(seen, loss, 1.05) | (thrown(seen, loss, 3.0) & fast)
-        if score is not None:
-            signs |= far_behind & (score.end < 0.7 * np.fmax.reduce(score.values, axis=1))
+        signs |= thrown(seen, loss, 3.0) & fast
+    else:
+        level = stuck(seen, loss)
+        signs |= (seen.ratio.first > 0.04) & (thrown(seen, loss, 2.0) | (level & far_behind)) | (level & _died(seen))
     flags = behind & signs
     return (
         flags,
@@ -121,8 +120,8 @@ def rising(seen: Seen) -> Verdict | None:
     if loss is None:
         return None
     before, after = loss.part(0.25, 0.5), loss.part(0.75, 1.0)
-    doubt = loss.noise / np.sqrt(np.maximum(loss.count / 4, 1.0))
-    flags = after - before > np.maximum(0.1 * _level(seen, loss), doubt)
+    doubt = loss.noise / np.sqrt(np.maximum(loss.count / 2, 1.0))
+    flags = after - before > np.maximum(0.07 * _level(seen, loss), doubt)
     return (
         flags,
         lambda i: (
@@ -145,11 +144,14 @@ def initial_loss(seen: Seen) -> Verdict | None:
     loss, chance = seen.loss, seen.chance
     if loss is None or chance is None:
         return None
-    flags = loss.first > 1.4 * chance
-    if seen.ratio is not None:
-        # Larger steps may have thrown it there, unless the trials beside it begin as high.
-        beside = (usual(seen, loss) > 1.3 * chance) & (seen.ratio.first < 1.0) & ~thrown(seen, loss, 3.0)
-        flags &= (seen.ratio.first < 0.05) | beside
+    # Larger steps may have thrown it there, unless the trials beside it begin as high.
+    beside = (usual(seen, loss) > 1.3 * chance) & ~thrown(seen, loss, 3.0)
+    if seen.ratio is None:
+        calm: Flags = loss.noise < 5e-4 * usual(seen, loss)
+    else:
+        calm = seen.ratio.first < 0.05
+        beside &= seen.ratio.first < 1.0
+    flags = (loss.first > 1.4 * chance) & (calm | beside)
     return flags, lambda i: f"first {seen.loss_name} {show(loss.first[i])}; knowing nothing costs {show(chance)}"
 
 
@@ -164,16 +166,27 @@ def thrown(seen: Seen, loss: Curve, times: float = 1.4) -> Flags:
     return np.asarray(loss.first > times * usual(seen, loss), np.bool_)
 
 
-def stuck(seen: Seen, loss: Curve, times: float = 0.99) -> Flags:
-    """(n,) whether the loss is high and its last quarter no lower than its second one, or so many times higher."""
-    high = loss.end > 0.2 * usual(seen, loss)
-    return np.asarray(high & (loss.part(0.75, 1.0) > times * loss.part(0.25, 0.5)), np.bool_)
+def stuck(seen: Seen, loss: Curve) -> Flags:
+    """(n,) whether the loss is high and its last quarter hardly lower than its second one."""
+    return np.asarray(_high(seen, loss) & (loss.part(0.75, 1.0) > 0.98 * loss.part(0.25, 0.5)), np.bool_)
 
 
-def bounces(seen: Seen, loss: Curve) -> Flags:
-    """(n,) whether the loss jumps by a tenth of its level, round a level."""
-    level = np.abs(loss.change) < 0.3 * np.abs(loss.end)
-    return np.asarray(level & (loss.noise > 0.1 * _lower(seen, loss)), np.bool_)
+def _risen(seen: Seen, loss: Curve) -> Flags:
+    """(n,) whether the loss is high and a tenth above what it had come down to early on."""
+    before = np.minimum(loss.values[:, 1], loss.part(0.25, 0.5))
+    return np.asarray(_high(seen, loss) & (loss.part(0.75, 1.0) > 1.1 * before), np.bool_)
+
+
+def _high(seen: Seen, loss: Curve) -> Flags:
+    """(n,) whether the loss ends at more than a fifth of where losses begin."""
+    return np.asarray(loss.end > 0.2 * usual(seen, loss), np.bool_)
+
+
+def _died(seen: Seen) -> Flags:
+    """(n,) whether updates were large and have vanished: the first ones left no unit that passes a gradient on."""
+    if seen.ratio is None:
+        return np.zeros(len(seen.batch.trials), np.bool_)
+    return np.asarray((seen.ratio.first > 0.03) & (seen.ratio.part(0.5, 1.0) < 1e-3), np.bool_)
 
 
 def _lower(seen: Seen, loss: Curve) -> Floats:

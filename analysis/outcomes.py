@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -71,6 +71,13 @@ def outcomes(frames: Frames, settings: Settings) -> list[Outcome]:
         if len(trials):
             found.append(Outcome(stage, region, trials, _observed(trials, settings), settings.objective))
     return found
+
+
+def together(stages: list[Outcome], settings: Settings) -> Outcome:
+    """The stages of a search as one, over the whole space: each is too small to say something alone."""
+    trials = pd.concat([each.trials for each in stages])
+    whole = replace(stages[0].stage, name="the search", trials=len(trials))
+    return Outcome(whole, Region(settings.space), trials, _observed(trials, settings), settings.objective)
 
 
 def _observed(trials: pd.DataFrame, settings: Settings) -> Observed:

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import pathlib
+from dataclasses import replace
 from typing import Any
 
 import jinja2
@@ -23,6 +24,7 @@ from analysis.diagnosis import trial_findings
 from analysis.findings import GOOD_TO_KNOW, HINT, PROBLEM
 from analysis.frames import Frames, configs_of, load
 from analysis.landscape import MOST
+from analysis.phases import phases
 from analysis.sections import Section, sections_of
 from analysis.stages import next_stanza, sweep_findings
 from analysis.style import axis_of
@@ -75,7 +77,7 @@ def page(folder: pathlib.Path, *, live: bool = False) -> str:
     said = sweep_findings(frames, settings)
     sections = sections_of(frames)
     shown, count = _shown(frames, sections), len(frames.trials)
-    lines = _ranking(frames)
+    ranking = _ranking(frames)
     style, script = ((_HERE / f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
     template = jinja2.Environment(
         autoescape=True, finalize=_legible, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -90,8 +92,8 @@ def page(folder: pathlib.Path, *, live: bool = False) -> str:
         name=clean(folder.resolve().name),
         metric=clean(objective.metric),
         facts=_facts(frames),
-        best=_best(frames, lines),
-        ranking=lines,
+        best=_best(frames, ranking),
+        ranking=[each.line(objective.metric) for each in ranking],
         sweep=said,
         next=next((finding.advice for finding in said if finding.severity != GOOD_TO_KNOW), None),
         stanza=next_stanza(frames, settings),
@@ -113,30 +115,35 @@ def _legible(value: Any) -> Any:
     return "\n".join(map(clean, value.split("\n"))) if type(value) is str else value
 
 
-def _best(frames: Frames, lines: list[str]) -> dict[str, str] | None:
+def _best(frames: Frames, ranking: list[Ranked]) -> dict[str, str] | None:
     """What is said of the best trial: its value, its line, how far it is ahead, how to train it alone."""
-    if not lines:
+    if not ranking:
         return None
     best = frames.best(1)
     config = configs_of(best, frames.settings.space)[0]
     row = best.to_dict("records")[0]
     given = [f"{name}={value!r}" for name, value in (config | {key: row[key] for key in ("epochs", "seed")}).items()]
     return {
-        "value": f"{row[frames.objective.metric]:.{_DIGITS}g}",
-        "line": lines[0],
+        "value": f"{ranking[0].value:.{_DIGITS}g}",
+        "line": ranking[0].line(frames.objective.metric),
         "margin": captions.margin(frames),
         "call": f"train({', '.join(given)})",
     }
 
 
-def _ranking(frames: Frames) -> list[str]:
-    """The best trials, a line each, as the command prints them."""
+def _ranking(frames: Frames) -> list[Ranked]:
+    """The best trials, as the command ranks them."""
     metric, totals = frames.objective.metric, {stage.name: stage.trials for stage in frames.settings.stages}
-    best = frames.best(_RANKED)
-    return [
-        Ranked(row[metric], row["stage"], row["trial"], totals[row["stage"]], row["best_epoch"], config).line(metric)
+    best, confirmed = frames.best(_RANKED), frames.confirmed.head(_RANKED)
+    found = [
+        Ranked(row[metric], row["stage"], row["trial"], totals[row["stage"]], row["best_epoch"], config)
         for row, config in zip(best.to_dict("records"), configs_of(best, frames.settings.space), strict=True)
     ]
+    again = [
+        replace(each, value=row["mean"], seeds=row["seeds"], spread=None if row["seeds"] == 1 else row["spread"])
+        for each, row in zip(found, confirmed.to_dict("records"), strict=False)
+    ]
+    return again + found[len(again) :]
 
 
 def _groups(findings: pd.DataFrame) -> list[dict[str, Any]]:
@@ -214,7 +221,10 @@ def _facts(frames: Frames) -> list[tuple[str, str]]:
     stages = frames.settings.stages
     facts = [("trials", f"{len(frames.trials):,} of {sum(stage.trials for stage in stages):,}")]
     facts += [(str(status), f"{count:,}") for status, count in frames.trials["status"].value_counts().items()]
-    facts += [("epochs trained", f"{len(frames.reports):,}"), ("stages", " → ".join(stage.name for stage in stages))]
+    facts += [
+        ("epochs trained", f"{len(frames.reports):,}"),
+        ("stages", " → ".join(phase.name for phase in phases(frames.settings))),
+    ]
     if len(frames.attempts):
         ends = frames.attempts["started"] + pd.to_timedelta(frames.attempts["seconds"], unit="s")
         facts.append(("time", show_duration((ends.max() - frames.attempts["started"].min()).total_seconds())))

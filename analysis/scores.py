@@ -8,6 +8,7 @@ from analysis.curves import Curve
 from analysis.losses import stuck, thrown, usual
 from analysis.seen import Seen, Verdict, show
 from sweeps.space import Floats
+from workers.messages import Ints
 
 _GAP = 0.1  # between training and validation, that more data or regularisation could close
 _LOW = 0.85  # an accuracy on the training data that leaves something to be learnt
@@ -29,35 +30,30 @@ def overfitting(seen: Seen) -> Verdict | None:
 
 
 def underfitting(seen: Seen) -> Verdict | None:
-    """Training and validation data are done equally badly, though the loss has come down."""
+    """Training and validation data are done equally badly, and the loss has come down and stays there."""
     train, score, loss = seen.train, seen.score, seen.loss
     if train is None or score is None or not seen.is_share:
         return None
     late = seen.sign * (train.end - score.end)
     flags = (train.end < _LOW) & (late < 0.5 * (1 - train.end))
     if loss is not None:
-        flags &= loss.first - loss.end > 0.05 * np.abs(loss.first)
-        flags &= loss.end < 0.9 * usual(seen, loss)
-        flags &= np.fmin.reduce(loss.values, axis=1) > 0.95 * loss.end
-        flags &= loss.noise < 0.1 * np.abs(loss.end)
+        flags &= np.fmin.reduce(loss.values, axis=1) > 0.94 * loss.end
     return flags, lambda i: f"training {show(train.end[i])}, validation {show(score.end[i])}: no gap, and both are low"
 
 
 def still_improving(seen: Seen) -> Verdict | None:
-    """The objective gets better right up to the end."""
-    score = seen.score
+    """The objective gets better right up to the end, or the training data are on their way."""
+    score, train = seen.score, seen.train
     if score is None:
         return None
-    gain = seen.sign * score.change / _unit(seen, score)
-    flags = (gain > 0.03) & (gain > 2 * score.change_error / _unit(seen, score))
-    if seen.loss is not None:
-        # Where the loss comes down fast, a small gain is enough to go by.
-        flags |= (seen.loss.change < -0.08 * usual(seen, seen.loss)) & (gain > 0.005)
-    if seen.train is not None:
-        ahead = _gap(seen, seen.train, score)[1]
-        flags &= (ahead < 0.08) | (gain > 0.06)  # what is learnt by heart does not help
-        if seen.is_share:
-            flags &= seen.train.end < 0.95
+    unit = _unit(seen, score)
+    gain = seen.sign * (score.part(0.75, 1.0) - score.part(0.5, 0.75)) / unit
+    at_best = _lost(seen, score) < 0.005 * unit
+    flags = (gain > 0.015) & at_best
+    if train is not None and seen.is_share:
+        much_left = train.end < 0.75
+        learns = (train.change > 0.02) & (train.change > 2 * train.change_error)
+        flags = (train.end < 0.98) & (((gain > 0.015) & (at_best | much_left)) | (learns & at_best & much_left))
     if seen.is_share:
         flags &= score.end < 0.95
     return (
@@ -73,11 +69,9 @@ def best_early(seen: Seen) -> Verdict | None:
     score = seen.score
     if score is None:
         return None
-    smooth = np.where(np.isfinite(score.smooth), seen.sign * score.smooth, -np.inf)
-    place = np.argmax(smooth, axis=1)
-    lost = smooth[np.arange(len(place)), place] - seen.sign * score.end
-    flags = (lost > 0.03 * _unit(seen, score)) & (lost > np.nan_to_num(score.noise))
-    flags &= place + 1 < 0.75 * score.count
+    place, lost = _peak(seen, score), _lost(seen, score)
+    flags = (lost > 0.03 * _unit(seen, score)) & (lost > np.nan_to_num(score.noise) / np.sqrt(3.0))
+    flags &= place + 1 < 0.8 * score.count
     return (
         flags,
         lambda i: (
@@ -98,9 +92,23 @@ def update_ratio(seen: Seen) -> Verdict | None:
         poor = (loss.end > 1.1 * np.nanquantile(loss.end, 0.05)) & (loss.end > 0.05 * usual(seen, loss))
         jumps = loss.noise > 0.05 * np.minimum(np.abs(loss.end), usual(seen, loss))
         # The first updates of small weights are as large as these: as long as the loss waits, that is no fault.
-        moved = np.fmax.reduce(loss.values, axis=1) - np.fmin.reduce(loss.values, axis=1) > 0.1 * np.abs(loss.first)
-        flags |= (early > 3e-2) & moved & poor & (thrown(seen, loss) | stuck(seen, loss) | jumps)
+        top = np.fmax.reduce(loss.values, axis=1)
+        moved = top - np.fmin.reduce(loss.values, axis=1) > 0.1 * np.abs(loss.first)
+        nowhere = (loss.end > 0.8 * usual(seen, loss)) | (top > 1.1 * np.abs(loss.first))
+        flags |= (early > 3e-2) & moved & poor & (thrown(seen, loss) | stuck(seen, loss) | jumps | nowhere)
     return flags, lambda i: f"an update changes the weights by {early[i]:.1g} of their size; about 1e-3 is usual"
+
+
+def _peak(seen: Seen, score: Curve) -> Ints:
+    """(n,) where the running mean of the objective is best."""
+    smooth = np.where(np.isfinite(score.smooth), seen.sign * score.smooth, -np.inf)
+    return np.asarray(np.argmax(smooth, axis=1), np.int64)
+
+
+def _lost(seen: Seen, score: Curve) -> Floats:
+    """(n,) by how much the objective ends below the best of its running mean."""
+    best = score.smooth[np.arange(len(score.count)), _peak(seen, score)]
+    return np.asarray(seen.sign * (best - score.end), np.float64)
 
 
 def _gap(seen: Seen, train: Curve, score: Curve) -> tuple[Floats, Floats]:

@@ -23,11 +23,11 @@ from analysis.diagnosis import trial_findings
 from analysis.findings import GOOD_TO_KNOW, HINT, PROBLEM, Finding
 from analysis.frames import Frames
 from analysis.importance import importance
-from analysis.outcomes import Outcome, outcomes
+from analysis.outcomes import Outcome, outcomes, together
 from sweeps.declaration import written_from
 from sweeps.errors import NothingToLearn
 from sweeps.regions import best_trials, fit
-from sweeps.settings import Settings
+from sweeps.settings import CONFIRM, Settings
 from sweeps.space import Floats
 from sweeps.wording import clean
 
@@ -39,6 +39,13 @@ _STILL_PAYS = 0.1  # of the way from the median to the best
 def sweep_findings(frames: Frames, settings: Settings) -> list[Finding]:
     """The findings of every stage and of the sweep, the most serious first."""
     stages = outcomes(frames, settings)
+    found = _of_plan(stages, frames, settings) if settings.search is None else _of_search(stages, settings)
+    found += _what_matters(frames, settings)
+    return sorted(found, key=lambda each: (PROBLEM, HINT, GOOD_TO_KNOW).index(each.severity))
+
+
+def _of_plan(stages: list[Outcome], frames: Frames, settings: Settings) -> list[Finding]:
+    """Of stages that were given, each with a budget and a region of its own."""
     found: list[Finding] = []
     for stage in stages:
         found += [*_moved(stage), *diverged(stage)]
@@ -51,14 +58,28 @@ def sweep_findings(frames: Frames, settings: Settings) -> list[Finding]:
         found += _lead(stages)
     for before, after in itertools.pairwise(stages):
         found += [*_agreement(before, after, frames), *_gain(before, after)]
-    found += _what_matters(frames, settings)
-    return sorted(found, key=lambda each: (PROBLEM, HINT, GOOD_TO_KNOW).index(each.severity))
+    return found
+
+
+def _of_search(stages: list[Outcome], settings: Settings) -> list[Finding]:
+    """Of the stages of a search: they end side by side, and it minds edges and budgets itself."""
+    born, again = ([each for each in stages if (each.name == CONFIRM) == repeats] for repeats in (False, True))
+    if not born:
+        return []
+    whole = together(born, settings)
+    found = [finding for stage in born for finding in _moved(stage)] + diverged(whole)
+    if np.sum(whole.finite) < LEAST:
+        found.append(_too_few(whole))
+    return found + _lead(again or born)
 
 
 def next_stanza(frames: Frames, settings: Settings) -> str:
-    """What to append to the sweep file to go on: a stage, and as a comment the region that it will get."""
+    """What to append to the sweep file to go on: a stage, and as a comment the region that it will get.
+
+    Nothing for a search, which lays its stages out itself.
+    """
     stages = outcomes(frames, settings)
-    if not stages:
+    if not stages or settings.search is not None:
         return ""
     last = stages[-1]
     try:

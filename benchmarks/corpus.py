@@ -3,6 +3,8 @@
 A *case* is a data set, an update rule and a budget, drawn from a seed. In each case the same problem is trained by
 nine kinds of network or data (`KINDS`), each at every rung of a ladder of learning rates, for 2.5 times the budget;
 by the reference network, or by torch where the seed is `TORCH` or more.
+All of it is trained twice, with other initial weights and another order of the examples the second time, so that
+luck can be told from what would happen again.
 A trial is the first part of such a run, cut as a sweep would cut it. What is wrong with it is then no opinion:
 
     the learning rate was too high, if a lower rung ends with a much lower loss;
@@ -33,6 +35,7 @@ BUDGETS = (8, 15, 30)
 LONGER = 2.5  # times the budget
 TWIN = {"small": "base", "deep small": "deep", "growing": "base"}  # the same network, well initialised, a falling rate
 TORCH = 10_000  # seeds from here on are trained by torch
+AGAIN = 5_000  # from the luck of the first training of a case to that of the second
 GROWTH = 10.0  # of the learning rate within the budget, where it grows
 METRICS = ("loss", "train_acc", "val_acc", "learning_rate", "update_ratio")
 
@@ -93,8 +96,13 @@ def draw(seed: int) -> Case:
     return Case(_trainer(seed), kinds, update, epochs, settings, math.log(classes))
 
 
-def train(seed: int) -> dict[str, np.ndarray]:
-    """What every run of a case reported, by kind: (rates, epochs, metrics), NaN after a run has diverged."""
+def train(seed: int, luck: int) -> dict[str, np.ndarray]:
+    """What every run of a case reported, by kind: (rates, epochs, metrics), NaN after a run has diverged.
+
+    Args:
+        seed: Of the case.
+        luck: Seed of the initial weights and of the order of the examples.
+    """
     found = draw(seed)
     total = math.ceil(LONGER * found.epochs)
     runs = {}
@@ -102,7 +110,7 @@ def train(seed: int) -> dict[str, np.ndarray]:
         grid = np.full((len(RATES[found.update]), total, len(METRICS)), np.nan)
         for rung, rate in enumerate(RATES[found.update]):
             keys = found.settings[kind]
-            run = found.trainer.train(lr=float(rate), **keys, epochs=total, seed=seed, data=found.data[kind])
+            run = found.trainer.train(lr=float(rate), **keys, epochs=total, seed=luck, data=found.data[kind])
             for epoch, report in enumerate(run):
                 grid[rung, epoch] = [report[name] for name in METRICS]
                 if not math.isfinite(report["loss"]):

@@ -2,12 +2,15 @@
 
     python benchmarks/frames.py [TRIALS]
 
-makes a run of a million no-op trials with five reports each (about a minute), and reads it in a fresh interpreter.
+makes a run of a million no-op trials with five reports each (about a minute), and reads it five times, each time in a
+fresh interpreter.
 """
 
 from __future__ import annotations
 
+import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -39,9 +42,10 @@ frames = analysis.load(sys.argv[1])
 best = frames.best(10)
 seconds = time.perf_counter() - start
 usage = resource.getrusage(resource.RUSAGE_SELF)
-print(f"{len(frames.trials):,} trials, {len(frames.reports):,} reports: {seconds:.1f} s on the clock,"
-      f" {usage.ru_utime + usage.ru_stime:.1f} s of processor, {usage.ru_maxrss / 1024:.0f} MB at most")
+assert len(best) == 10
+print(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 """
+REPEATS = 5
 
 
 def main() -> None:
@@ -53,7 +57,12 @@ def main() -> None:
         (folder / "sweep.toml").write_text(SWEEP.format(trials=trials))
         command = pathlib.Path(sys.executable).with_name("sweeps")
         subprocess.run([command, "run", "sweep.toml"], cwd=folder, check=True, capture_output=True)
-        subprocess.run([sys.executable, "-c", READ, folder / "runs" / "sweep"], check=True)
+        read = [sys.executable, "-c", READ, folder / "runs" / "sweep"]
+        told = [subprocess.run(read, check=True, capture_output=True, text=True).stdout.split() for _ in range(REPEATS)]
+    print(f"{trials:,} trials, {REPEATS} times, at a load of {os.getloadavg()[0]:.1f}: median (least to most)")
+    for name, column in zip(("s on the clock", "s of processor", "MB at most"), zip(*told, strict=True), strict=True):
+        values = sorted(map(float, column))
+        print(f"{statistics.median(values):.2f} {name} ({values[0]:.2f} to {values[-1]:.2f})")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """What is wrong with each trial of the corpus, told by what happened when it was mended, and by what came after it.
 
-For every finding a trial is a clear case of it (YES), clearly none (NO), or one that no one can call (UNCLEAR), either
-because mending helped a little, or because it had two faults at a time. Losses are measured in `chance`, the loss of
-one who knows nothing; `val`, `train` and gaps are accuracies.
+For every finding a trial is a clear case of it (YES), clearly none (NO), or one that no one can call (UNCLEAR): because
+mending helped a little, because it had two faults at a time, or because another training of the same config, with
+another luck, says otherwise. Losses are measured in `chance`, the loss of one who knows nothing; `val`, `train` and
+gaps are accuracies.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pandas as pd
 from corpus import KINDS, METRICS, TWIN, Case
 
 YES, NO, UNCLEAR = 1, 0, -1
+Runs = Mapping[str, np.ndarray]  # by kind
 _TAIL = 3  # epochs that a final value is the mean of
 _SINGLE = ("base", "deep", "small", "deep small", "growing")  # nothing wrong but, perhaps, rate or initialisation
 
@@ -27,6 +29,11 @@ def labels(told: pd.DataFrame) -> pd.DataFrame:
     """
     with np.errstate(all="ignore"):  # what has diverged is infinite
         return pd.DataFrame(_labels(told), index=told.index)
+
+
+def agreed(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """The labels that two trainings of the same trials share; UNCLEAR where they differ."""
+    return first.where(first == second, UNCLEAR)
 
 
 def _labels(told: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -94,20 +101,21 @@ def _labels(told: pd.DataFrame) -> dict[str, np.ndarray]:
     return table
 
 
-def outcomes(seed: int, case: Case, runs: Mapping[str, np.ndarray], stopped: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def outcomes(seed: int, luck: int, case: Case, runs: Runs, stopped: Runs) -> pd.DataFrame:
     """A row per trial (seed, kind, rung): how it ended, and how those did that were mended in one way each.
 
     Args:
         seed: Of the case.
+        luck: Of the training.
         case: The case.
         runs: By kind: (rates, epochs, metrics), for longer than the budget.
         stopped: By kind: (rates,) whether a rule stops the trial.
     """
     with np.errstate(all="ignore"):
-        return pd.concat([_of_kind(seed, kind, case, runs, stopped) for kind in KINDS])
+        return pd.concat([_of_kind(seed, luck, kind, case, runs, stopped) for kind in KINDS])
 
 
-def _of_kind(seed: int, kind: str, case: Case, runs: Mapping[str, np.ndarray], stopped: Mapping[str, np.ndarray]):
+def _of_kind(seed: int, luck: int, kind: str, case: Case, runs: Runs, stopped: Runs):
     """The outcomes of the trials of one kind."""
     e, chance, twin = case.epochs, case.chance, TWIN.get(kind, kind)
     quarter = max(3, e // 4)
@@ -132,7 +140,7 @@ def _of_kind(seed: int, kind: str, case: Case, runs: Mapping[str, np.ndarray], s
     wiggle = _wiggle(loss[:, e // 2 : e])
     table = {
         "bad": stopped[kind],
-        "start": case.initial_loss(seed, kind) / chance,
+        "start": case.initial_loss(luck, kind) / chance,
         "first": loss[:, 0],
         "early": early(kind),
         "quarter": loss[:, quarter - 1],
@@ -142,7 +150,7 @@ def _of_kind(seed: int, kind: str, case: Case, runs: Mapping[str, np.ndarray], s
         "lower": np.minimum.accumulate(np.r_[np.inf, end])[:-1],  # the best of all lower rates
         "lower_val": np.maximum.accumulate(np.r_[0.0, val])[:-1],
         "higher": np.minimum.accumulate(np.r_[end, np.inf][::-1])[::-1][1:],
-        "twin_start": case.initial_loss(seed, twin) / chance,
+        "twin_start": case.initial_loss(luck, twin) / chance,
         "twin_early": np.fmin.reduce(early(twin)),
         "twin_end": final(twin, "loss"),
         "twin_best": final(twin, "loss").min(),

@@ -41,14 +41,10 @@ def train(
     batch = min(batch, len(x))
     for _ in range(epochs):
         order = torch.randperm(len(x), generator=generator)
-        losses = []
-        for rows in order[: len(x) - len(x) % batch].reshape(-1, batch):
-            before = _flat(net)
-            optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(net(x[rows]), y[rows])
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
+        *most, last = order[: len(x) - len(x) % batch].reshape(-1, batch)
+        losses = [_step(net, optimizer, x[rows], y[rows]) for rows in most]
+        before = _flat(net)
+        losses.append(_step(net, optimizer, x[last], y[last]))
         size, moved = float(before.norm()), float((_flat(net) - before).norm())
         yield {
             "loss": sum(losses) / len(losses),
@@ -83,11 +79,21 @@ def _untrained(hidden: int, layers: int, init: str, seed: int, data: Dataset) ->
     return net
 
 
+def _step(net: nn.Sequential, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor) -> float:
+    """The loss of a minibatch, and an update by it."""
+    optimizer.zero_grad()
+    loss = nn.functional.cross_entropy(net(x), y)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
 def _optimizer(net: nn.Module, update: str, lr: float, reg: float) -> torch.optim.Optimizer:
     """Torch's optimizer by the name that the reference has for it."""
     if update == "adam":
-        return torch.optim.Adam(net.parameters(), lr=lr, weight_decay=reg)
-    return torch.optim.SGD(net.parameters(), lr=lr, weight_decay=reg, momentum=0.9 if update == "momentum" else 0.0)
+        return torch.optim.Adam(net.parameters(), lr=lr, weight_decay=reg, fused=True)
+    momentum = 0.9 if update == "momentum" else 0.0
+    return torch.optim.SGD(net.parameters(), lr=lr, weight_decay=reg, momentum=momentum, fused=True)
 
 
 def _flat(net: nn.Module) -> torch.Tensor:

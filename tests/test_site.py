@@ -3,7 +3,6 @@
 import importlib.util
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import urllib.parse
@@ -99,19 +98,6 @@ def test_the_reference_has_the_words_of_the_docstrings(site):
     text = re.sub(r"<[^>]+>|\s+", " ", (site / "reference.html").read_text("utf-8"))
     for function in (analysis.load, analysis.compare):
         assert " ".join(function.__doc__.split("\n\n")[0].split())[:40] in re.sub(" +", " ", text)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium that can reach nothing."""
-    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("there is no chromium to look with")
-    with driver.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.mark.slow

@@ -2,6 +2,16 @@
 
 import math
 
+#: Every kind of parameter.
+SPACE = {
+    "lr": {"log": [1e-5, 1e-2]},
+    "units": {"int": [8, 64], "log": True},
+    "update": ["sgd", "momentum"],
+    "beta": {"uniform": [0.8, 1.0], "when": {"update": "momentum"}},
+    "sizes": [[1, 2], [3]],
+    "decay": 0.9,
+}
+
 
 def mixed(lr, units, update, sizes, decay, beta=0.0, *, epochs, seed):
     """The closer lr is to 1e-3 the better; one trial in five diverges, one raises after its first report."""

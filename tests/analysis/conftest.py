@@ -4,6 +4,7 @@ import pathlib
 
 import pytest
 from conftest import run_sweep, sweep
+from trainers_export import SPACE
 
 import analysis
 
@@ -13,17 +14,9 @@ TESTS = pathlib.Path(__file__).parent.parent
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
     """A run of two stages with every kind of parameter; some of its trials diverge, some raise."""
-    space = {
-        "lr": {"log": [1e-5, 1e-2]},
-        "units": {"int": [8, 64], "log": True},
-        "update": ["sgd", "momentum"],
-        "beta": {"uniform": [0.8, 1.0], "when": {"update": "momentum"}},
-        "sizes": [[1, 2], [3]],
-        "decay": 0.9,
-    }
     stages = [{"name": "coarse", "trials": 90, "epochs": 2}, {"name": "fine", "trials": 30, "epochs": 4}]
     folder = tmp_path_factory.mktemp("runs") / "mixed"
-    run_sweep(sweep(stages=stages, space=space) | {"train": f"{TESTS / 'trainers_export.py'}:mixed"}, folder)
+    run_sweep(sweep(stages=stages, space=SPACE) | {"train": f"{TESTS / 'trainers_export.py'}:mixed"}, folder)
     return folder
 
 
@@ -43,3 +36,29 @@ def empty(tmp_path_factory):
         for path in (folder / table).iterdir():
             path.unlink()
     return folder
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens a report; whatever the browser complains of fails the test."""
+    complaints, context = [], browser.new_context(viewport={"width": 1200, "height": 900})
+
+    def opening(path):
+        tab = context.new_page()
+        tab.on(
+            "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+        )
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on(
+            "request",
+            lambda request: (
+                complaints.append(request.url) if not request.url.startswith(("file:", "data:", "blob:")) else None
+            ),
+        )
+        tab.goto(path.as_uri())
+        tab.wait_for_selector("main:not([aria-busy])", timeout=60_000)
+        return tab
+
+    yield opening
+    context.close()
+    assert complaints == []

@@ -128,6 +128,21 @@ def test_small_updates_acquit_the_learning_rate_of_a_plateau():
     assert "high plateau" not in said(*both)
 
 
+def test_a_loss_that_rose_early_and_stays_up_is_a_high_plateau_where_others_do_better():
+    risen = curve(loss=np.r_[2.3, 1.0, np.full(EPOCHS - 2, 1.4)], val=np.full(EPOCHS, 0.5))
+    assert "high plateau" in said(risen, *[curve()] * 5)
+    assert "high plateau" not in said(risen, *[risen] * 5)
+
+
+def test_a_flat_loss_whose_updates_vanish_asks_for_a_lower_rate_and_one_that_waits_for_a_higher():
+    flat = curve(loss=2.3 - 0.001 * TIME, val=np.full(EPOCHS, 0.1))
+    others = [curve(update_ratio=np.full(EPOCHS, 1e-3))] * 5
+    killed = flat | {"update_ratio": np.r_[0.2, np.full(EPOCHS - 1, 1e-5)]}
+    waiting = flat | {"update_ratio": np.full(EPOCHS, 1e-2)}
+    assert said(killed, *others) == ["high plateau"]
+    assert said(waiting, *others) == ["loss flat"]
+
+
 def test_a_training_loss_that_rises_again_is_told():
     assert "loss rising" in said(curve(loss=np.r_[FALL[:10], FALL[9] + 0.15 * np.arange(10)]))
 
@@ -164,6 +179,16 @@ def test_no_gap_and_both_low_is_underfitting():
 
 def test_an_objective_that_climbs_to_the_end_asks_for_more_epochs():
     assert "still improving" in said(curve(loss=2.3 - 1.5 * TIME, val=0.1 + 0.6 * TIME))
+
+
+def test_training_data_on_their_way_ask_for_more_epochs_before_the_objective_follows():
+    assert "still improving" in said(curve(val=np.full(EPOCHS, 0.3), train=0.3 + 0.3 * TIME))
+    assert "still improving" not in said(curve(val=np.full(EPOCHS, 0.3), train=0.6 + 0.38 * TIME))
+
+
+def test_an_objective_that_has_come_to_rest_asks_for_nothing():
+    settled = 0.8 - 0.7 * np.exp(-30 * TIME)
+    assert "still improving" not in said(curve(val=settled))
 
 
 def test_a_peak_long_before_the_end_is_told_with_its_epoch():

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from commands import finished
 from conftest import run_sweep, sweep
+from trainers_export import SPACE
 from wandb_files import logged
 
 import analysis
@@ -19,14 +20,6 @@ from sweeps.errors import UsageError
 
 TRAINERS = pathlib.Path(__file__).parent.parent / "trainers_export.py"
 STAGES = [{"name": "coarse", "trials": 12, "epochs": 2}, {"name": "fine", "trials": 6, "epochs": 3}]
-SPACE = {
-    "lr": {"log": [1e-5, 1e-2]},
-    "units": {"int": [8, 64], "log": True},
-    "update": ["sgd", "momentum"],
-    "beta": {"uniform": [0.8, 1.0], "when": {"update": "momentum"}},
-    "sizes": [[1, 2], [3]],
-    "decay": 0.9,
-}
 
 
 @pytest.fixture(scope="module")

@@ -196,45 +196,6 @@ def test_the_command_has_the_verbs_of_both_packages(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium."""
-    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("there is no chromium to click with")
-    with driver.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def opened(browser):
-    """Opens a report; whatever the browser complains of fails the test."""
-    complaints, context = [], browser.new_context(viewport={"width": 1200, "height": 900})
-
-    def opening(path):
-        tab = context.new_page()
-        tab.on(
-            "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
-        )
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on(
-            "request",
-            lambda request: (
-                complaints.append(request.url) if not request.url.startswith(("file:", "data:", "blob:")) else None
-            ),
-        )
-        tab.goto(path.as_uri())
-        tab.wait_for_selector("main:not([aria-busy])", timeout=60_000)
-        return tab
-
-    yield opening
-    context.close()
-    assert complaints == []
-
-
-@pytest.fixture(scope="module")
 def file(run, tmp_path_factory):
     return write_report(run, tmp_path_factory.mktemp("report") / "report.html")
 
