@@ -167,8 +167,8 @@ def _density(x: Floats, points: Floats, width: Floats) -> Floats:
 
 def dehb(meter: Meter, seed: int) -> None:
     """DEHB 0.1 as installed; it starts every training anew and pays for it, as published."""
-    import ConfigSpace
     from dehb import DEHB
+    from loguru import logger
 
     space = _config_space(meter, seed)
 
@@ -176,31 +176,33 @@ def dehb(meter: Meter, seed: int) -> None:
         curve = meter.train(meter.key(), dict(config), max(round(float(fidelity)), 1))
         return {"fitness": float(min(curve[-1], 1e6)), "cost": float(fidelity)}
 
-    assert ConfigSpace
-    DEHB(
+    tool = DEHB(
         f=objective, cs=space, dimensions=len(space), min_fidelity=1, max_fidelity=meter.task.epochs, eta=ETA,
         n_workers=1, seed=seed, output_path="/tmp/dehb", log_level="ERROR",
-    ).run(fevals=10**6)  # fmt: skip
+    )  # fmt: skip
+    logger.remove()  # it would print the end of the budget as an error, with all variables
+    tool.run(fevals=10**6)
 
 
 def smac(meter: Meter, seed: int) -> None:
-    """SMAC's multi-fidelity facade (random forest and Hyperband), as installed."""
+    """SMAC's multi-fidelity facade (random forest and Hyperband), as installed, asked and told."""
     import tempfile
 
     import smac as package
+    from smac.runhistory import TrialValue
 
     keys: dict[tuple, int] = {}
-
-    def objective(config, seed=0, budget=0.0):
-        values = dict(config)
-        key = keys.setdefault(tuple(values.items()), len(keys))
-        return float(min(meter.train(key, values, max(round(budget), 1))[-1], 1e6))
-
     scenario = package.Scenario(
         _config_space(meter, seed), deterministic=True, n_trials=10**5, min_budget=1, max_budget=meter.task.epochs,
         seed=seed, output_directory=tempfile.mkdtemp(),
     )  # fmt: skip
-    package.MultiFidelityFacade(scenario, objective, logging_level=50, overwrite=True).optimize()
+    tool = package.MultiFidelityFacade(scenario, lambda config, seed, budget: None, logging_level=50, overwrite=True)
+    while True:
+        asked = tool.ask()
+        values = dict(asked.config)
+        key = keys.setdefault(tuple(values.items()), len(keys))
+        score = meter.train(key, values, max(round(asked.budget), 1))[-1]
+        tool.tell(asked, TrialValue(cost=float(min(score, 1e6))))
 
 
 def _config_space(meter: Meter, seed: int):

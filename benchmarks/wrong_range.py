@@ -12,9 +12,8 @@ from dataclasses import replace
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy is imported
 
 import numpy as np
-from peers import PEERS
-from quality import interval, ours
-from replay import Meter, Spent, Task, names
+from quality import interval, ours, peer
+from replay import loaded, names
 
 GIVEN = (1e-4, 1e-3)
 
@@ -28,18 +27,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--peers", default="random,ASHA (Ray's defaults),Optuna TPE + Hyperband")
     asked = parser.parse_args()
-    tasks = [Task(name) for name in names("lcbench", asked.part)[: asked.tasks]]
+    tasks = [loaded(name) for name in names("lcbench", asked.part)[: asked.tasks]]
     print(f"{asked.trainings} trainings, {len(tasks)} {asked.part} tasks of LCBench, {asked.seeds} seeds, regret x 100")
     whole = {task.name: task.space for task in tasks}
 
-    def show(label: str, limits: tuple[float, float] | None, peer: str | None = None) -> None:
+    def show(label: str, limits: tuple[float, float] | None, method: str | None = None) -> None:
         found = np.empty((len(tasks), asked.seeds))
         for i, task in enumerate(tasks):
             rate = whole[task.name].parameters["learning_rate"]
             given = rate if limits is None else replace(rate, low=GIVEN[0], high=GIVEN[1], limits=limits)
             task.space = whole[task.name].narrowed({"learning_rate": given})
             for seed in range(asked.seeds):
-                score = ours(task, asked.trainings, seed) if peer is None else _peer(task, asked.trainings, seed, peer)
+                if method is None:
+                    score = ours(task, asked.trainings, seed)
+                else:
+                    score = float(peer(method, task, asked.trainings, seed)[-1])
                 found[i, seed] = 100 * task.regret(score)
         low, high = interval(found.mean(axis=1))
         print(f"{label:<40} {found.mean():6.1f} [{low:5.1f}, {high:5.1f}]", flush=True)
@@ -47,18 +49,8 @@ def main() -> None:
     show("ours, the range may be moved", (GIVEN[0], 0.1))
     show("ours, it may not", GIVEN)
     show("ours, the right range", None)
-    for peer in filter(None, asked.peers.split(",")):
-        show(peer, GIVEN, peer)
-
-
-def _peer(task: Task, trainings: int, seed: int, name: str) -> float:
-    """The best score of a peer."""
-    meter = Meter(task, trainings * task.epochs)
-    try:
-        PEERS[name](meter, seed)
-    except Spent:
-        return float(meter.best[-1])
-    raise AssertionError("a peer stopped before its budget was spent")
+    for method in filter(None, asked.peers.split(",")):
+        show(method, GIVEN, method)
 
 
 if __name__ == "__main__":
