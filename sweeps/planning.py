@@ -32,12 +32,14 @@ def plan_lines(settings: Settings, folder: pathlib.Path) -> list[str]:
     if settings.search is not None:
         lines += _search_lines(settings, settings.search, sum(done.values()))
     for i, stage in enumerate(settings.stages if settings.search is None else ()):
-        where = "the space as given" if i == 0 else f"the region fitted on {settings.stages[i - 1].name!r}"
+        where = "in the space as given" if i == 0 else f"in the region fitted on {settings.stages[i - 1].name!r}"
+        if stage.proposed:
+            where = "from the results of all stages before it"
         stored = done.get(stage.name, 0)
         again = f", and the best {stage.continued} before go on" if stage.continued else ""
         lines.append(
             f"{stage.name}: {show_count(stage.trials, 'trial')} of {show_count(stage.epochs, 'epoch')}, "
-            f"{stage.method}, in {where}{again}; {stored:,} done"
+            f"{stage.method}, {where}{again}; {stored:,} done"
         )
     devices = present(os.environ)
     if devices and not settings.run.demand.gpus:

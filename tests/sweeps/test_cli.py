@@ -115,6 +115,9 @@ def test_a_plan_tells_what_would_run_and_what_is_done_and_runs_nothing(call, wri
     call("run", written, "--backend", "inline")
     assert [s["done"] for s in json.loads(call("plan", written, "--json").out)["stages"]] == [12, 6]
     assert "coarse: 12 trials of 2 epochs" in call("plan", written).out
+    assert "6 trials of 3 epochs, random, in the region fitted on 'coarse'" in call("plan", written).out
+    modelled = call("plan", written, "--set", "stage.fine.method=model").out
+    assert "6 trials of 3 epochs, model, from the results of all stages before it" in modelled
 
 
 def test_the_plans_first_configs_are_those_that_run(call, written):
