@@ -13,7 +13,7 @@ from sweeps.regions import Region
 from sweeps.settings import StageSettings
 from sweeps.space import Flags, Floats, Space, Value
 from sweeps.store import Store
-from sweeps.tables import values_of
+from sweeps.tables import configs_of
 from workers.messages import Ints, Status
 
 
@@ -48,8 +48,8 @@ def seen(store: Store, space: Space, objective: Objective, rungs: Sequence[int],
     values: list[Floats] = [np.empty((0, len(rungs)))]
     for number in range(stages):
         table = store.trials(number, ["trial", "status", *space.names])
-        for name in space.names:
-            columns[name] += values_of(table[name], space.parameters[name])
+        for name, column in configs_of(table, space).items():
+            columns[name] += column
         reports = store.reports(number, objective.metric)
         scores = objective.scores(numbers(reports[objective.metric]))
         sound = np.array([status == Status.COMPLETED.word for status in table["status"].to_pylist()], np.bool_)

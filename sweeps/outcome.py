@@ -17,7 +17,7 @@ from sweeps.regions import Observed, Region
 from sweeps.settings import Settings
 from sweeps.space import Choice, Parameter, Range, Space
 from sweeps.store import Store
-from sweeps.tables import values_of
+from sweeps.tables import configs_of
 from workers.messages import Status
 
 
@@ -40,10 +40,9 @@ def observed(store: Store, number: int, settings: Settings) -> Observed:
     """A finished stage as `regions.fit` sees it, from what is stored."""
     names, metric = settings.space.names, settings.objective.metric
     table = store.trials(number, ["trial", *names, metric, "status"])
-    columns = {name: values_of(table[name], settings.space.parameters[name]) for name in names}
     values = numbers(table[metric])
     stopped = np.array([status == Status.STOPPED.word for status in table["status"].to_pylist()], np.bool_)
-    return Observed(columns, settings.objective.scores(values), stopped)
+    return Observed(configs_of(table, settings.space), settings.objective.scores(values), stopped)
 
 
 def outcome(store: Store, number: int, objective: Objective) -> Outcome:

@@ -19,7 +19,7 @@ from sweeps.layout import layout_of, order_of
 from sweeps.private import opener, refuse_links
 from sweeps.settings import CONFIRM, Settings, StageSettings, settings_from
 from sweeps.space import config_at
-from sweeps.tables import conform, read, table_of, values_of
+from sweeps.tables import configs_of, conform, read, table_of
 from workers.messages import FAILURES, Status
 
 _NAME = re.compile(r"\d{3}-[A-Za-z0-9_-]+(\.part-\d+)?\.parquet")
@@ -155,8 +155,7 @@ class Run:
 
     def configs(self, trials: pa.Table) -> list[dict[str, Any]]:
         """The config of each row of `trials`, without the parameters that are not active in it."""
-        space = self.settings.space
-        values = {name: values_of(trials[name], parameter) for name, parameter in space.parameters.items()}
+        values = configs_of(trials, self.settings.space)
         return [config_at(values, i) for i in range(trials.num_rows)]
 
     def failed(self) -> list[dict[str, Any]]:

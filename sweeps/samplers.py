@@ -18,7 +18,7 @@ from sweeps.regions import Region
 from sweeps.settings import OPTUNA, StageSettings
 from sweeps.space import Choice, Columns, Config, Floats, Range, Space, Value
 from sweeps.store import Store
-from sweeps.tables import values_of
+from sweeps.tables import configs_of
 from workers.messages import Status
 from workers.training import did_you_mean
 
@@ -168,7 +168,7 @@ def _results(
 
     table = store.trials(number, ["trial", "status", *space.names])
     reports = store.reports(number, objective.metric)
-    columns = {name: values_of(table[name], space.parameters[name]) for name in space.names}
+    columns = configs_of(table, space)
     best: Floats = np.full(len(table), np.inf)
     early = numbers(reports["epoch"]) <= epochs
     rows = np.searchsorted(numbers(table["trial"]), numbers(reports["trial"])[early])

@@ -248,7 +248,8 @@ class Search:
         """Rows of the trials that wait to go on, those first of which most is expected."""
         order = ranking(self._values)
         order = order[np.argsort(self._merit()[order], kind="stable")]
-        return order[self._idle[order]].tolist()  # type: ignore[no-any-return]
+        rows: list[int] = order[self._idle[order]].tolist()
+        return rows
 
     def _going_on(self, row: int, target: int) -> Job:
         """The job that brings a trial to a rung."""

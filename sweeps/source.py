@@ -52,8 +52,13 @@ def _place(source: str) -> tuple[pathlib.Path, pathlib.Path]:
     """
     where = source.rpartition(":")[0]
     files: list[pathlib.Path] = []
+
+    def kept(path: pathlib.Path) -> pathlib.Path:
+        files.append(path)
+        return path
+
     if is_command(source):
-        placed(source, lambda path: files.append(path) or path)  # type: ignore[func-returns-value]
+        placed(source, kept)
     elif where.endswith(".py"):
         files.append(pathlib.Path(where))
     elif (spec := importlib.util.find_spec(where)) and spec.has_location and spec.origin:

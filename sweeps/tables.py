@@ -22,7 +22,7 @@ from sweeps.errors import Damaged, UsageError
 from sweeps.layout import check_columns, order_of
 from sweeps.private import opener
 from sweeps.seal import UNSEALED, check_seal, seal
-from sweeps.space import Choice, Parameter, Range, Value
+from sweeps.space import Choice, Columns, Parameter, Range, Space, Value
 from workers.durable import sync_folder
 
 ROW_GROUP = 131_072  #: rows; fixed, so that the same rows give the same bytes
@@ -32,7 +32,12 @@ _FEW = 10_000  # rows
 _CODEC = {"compression": "zstd", "compression_level": 1}
 
 
-def values_of(stored: pa.ChunkedArray, parameter: Parameter) -> list[Value]:
+def configs_of(table: pa.Table, space: Space) -> Columns:
+    """The configs of a table of trials, in native values."""
+    return {name: _values_of(table[name], parameter) for name, parameter in space.parameters.items()}
+
+
+def _values_of(stored: pa.ChunkedArray, parameter: Parameter) -> list[Value]:
     """The native values of a parameter's column."""
     values = stored.to_pylist()
     if not isinstance(parameter, Range) and pa.types.is_string(stored.type):
