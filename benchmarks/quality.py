@@ -39,7 +39,7 @@ from sweeps.declaration import written_from
 BUDGETS = {"lcbench": (20, 50, 100), "taskset": (5, 10, 20)}  #: full trainings
 CACHE = pathlib.Path(os.environ.get("QUALITY_CACHE", "/tmp/coarsefine-quality"))
 OURS = "ours"
-DECIDING = ("cube", "edges", "frontier", "ladder", "proposal", "regions", "search", "searching", "surface")
+DECIDING = ("belief", "cube", "edges", "frontier", "ladder", "proposal", "regions", "search", "surface", "views")
 _TEXTS = [pathlib.Path(sweeps.__file__).with_name(f"{name}.py").read_bytes() for name in DECIDING]
 VERSION = hashlib.blake2b(b"".join(_TEXTS), digest_size=4).hexdigest()  #: of what decides for ours, as it was imported
 

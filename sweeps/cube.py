@@ -45,10 +45,19 @@ def even(space: Space, count: int, rng: np.random.Generator) -> Floats:
     return np.minimum((rng.random(d) + steps) % 1.0, _END)
 
 
-def shaken(space: Space, at: Floats, width: Floats | float, rng: np.random.Generator) -> Floats:
-    """(n, d) positions a normal step of a width away from those given, turned back at the ends of the cube."""
-    moved = np.abs(at + rng.normal(size=at.shape) * width)
-    moved = np.clip(np.where(moved > 1, 2 - moved, moved), 0, _END)
+def shaken(space: Space, at: Floats, width: Floats | float, rng: np.random.Generator, *, stops: bool) -> Floats:
+    """(n, d) positions a normal step of a width away from those given.
+
+    Args:
+        space: What is searched.
+        at: (n, d) positions.
+        width: Of a step, the same in all coordinates or one for each.
+        rng: Source of randomness.
+        stops: Whether a step past an end of the cube stops there, where what is best often is (no dropout at all), or
+            turns back.
+    """
+    moved = at + rng.normal(size=at.shape) * width
+    moved = np.clip(moved if stops else 1 - np.abs(1 - np.abs(moved)), 0, _END)
     for j, name in enumerate(space.searched):
         if isinstance(space.parameters[name], Choice):
             moved[:, j] = np.where(rng.random(len(at)) < _SWITCH, rng.random(len(at)), at[:, j])

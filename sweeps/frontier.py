@@ -19,7 +19,7 @@ from workers.messages import Ints
 _BEST_SHARE = 0.15  #: more than of a batch spread evenly: later ones lie where the best are, which hides a crowd
 _BEST = (5, 20)
 _OUTER = 0.25  #: of the range: the best must lie there on average for the surface's word to count
-_SURE = 2.5  #: standard deviations by which the surface must fall
+_SURE = 1.0  #: standard deviations by which the surface must fall
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,11 @@ class Surface:
         variance = self.height - np.sum((self.whitening @ across) ** 2, axis=0)
         return self.mean + self.scale * (across.T @ self.weights), self.scale**2 * np.maximum(variance, 1e-12)
 
+    def left_out(self, y: Floats) -> Floats:
+        """(n,) what each of the values y that it goes through is, as seen from all others (ibid., equation 5.12)."""
+        seen: Floats = y - self.scale * self.weights / np.sum(self.whitening**2, axis=0)
+        return seen
+
     def joint(self, x: Floats) -> tuple[Floats, Floats]:
         """(m,) the mean at points x (m, p), and their (m, m) covariance."""
         across = self.height * _kernel(self.x, x, self.lengths)
