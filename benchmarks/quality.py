@@ -36,6 +36,7 @@ from replay import Meter, Spent, Task, loaded, names, present
 import sweeps
 from sweeps.declaration import written_from
 
+TITLES = {"lcbench": "LCBench", "taskset": "TaskSet"}
 BUDGETS = {"lcbench": (20, 50, 100), "taskset": (5, 10, 20)}  #: full trainings
 CACHE = pathlib.Path(os.environ.get("QUALITY_CACHE", "/tmp/coarsefine-quality"))
 OURS = "ours"
@@ -169,7 +170,7 @@ def picture(found: dict[str, dict[str, np.ndarray]], file: pathlib.Path) -> None
     """Draw mean regret against the budget, a panel per family."""
     import matplotlib.pyplot as plt
 
-    figure, panels = plt.subplots(1, len(found), figsize=(5 * len(found), 4), squeeze=False, layout="constrained")
+    figure, panels = plt.subplots(1, len(found), figsize=(5 * len(found), 4.4), squeeze=False, layout="constrained")
     for panel, (family, regrets) in zip(panels[0], found.items(), strict=True):
         for method, values in regrets.items():
             mean = values.mean(axis=(0, 1))
@@ -178,9 +179,9 @@ def picture(found: dict[str, dict[str, np.ndarray]], file: pathlib.Path) -> None
         panel.set_xscale("log")
         panel.set_xticks(BUDGETS[family], [str(budget) for budget in BUDGETS[family]])
         panel.minorticks_off()
-        panel.set(title=family, xlabel="budget, full trainings", ylabel="mean regret x 100", ylim=(0, None))
+        panel.set(title=TITLES[family], xlabel="budget, full trainings", ylabel="mean regret x 100", ylim=(0, None))
         panel.grid(alpha=0.3)
-    panels[0][-1].legend(fontsize=8)
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
     figure.savefig(file, dpi=120)
     print(file)
 

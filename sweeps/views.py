@@ -36,12 +36,11 @@ def values(scores: Floats, typical: float) -> Floats:
         typical: A score that is neither good nor bad, always the same one, so that the view does not change as trials
             get better.
     """
-    sound = np.isfinite(scores)
     best, count = scores[0], len(scores)
-    # A tiny span, not none, where nothing is better than what is typical: all are as far from the best then.
-    away = np.where(sound, scores - best, np.inf) / max(typical - best, np.finfo(float).tiny)
-    within = max(int(np.sum(away <= 1)), 1)
+    bar = max(typical, best)
+    away = (np.minimum(scores, bar) - best) / (bar - best) if bar > best else np.sign(scores - best)
+    within = int(np.sum(scores <= bar))
     worse = np.maximum(np.arange(1, count + 1) - within, 0) / max(count - within, 1)
-    worse = np.where(sound, worse, 1.0)
-    seen: Floats = np.log(np.minimum(away, 1) + _FINEST) + _WORSE * worse
+    worse = np.where(np.isfinite(scores), worse, 1.0)
+    seen: Floats = np.log(away + _FINEST) + _WORSE * worse
     return seen

@@ -65,6 +65,13 @@ def test_most_proposals_lie_where_scores_are_best(at):
     assert found.domain.space == LR
 
 
+@pytest.mark.parametrize("end", [1e-5, 1e-1])
+def test_the_very_end_of_a_range_is_proposed_where_scores_are_best_there(end):
+    space = LR.narrowed({"lr": Range(1e-5, 1e-1, log=True, limits=(1e-5, 1e-1))})
+    found = proposed(space, seen(space, bowl(end)), 20)
+    assert end in np.array(found.columns["lr"]).round(8)
+
+
 @settings(max_examples=8)
 @given(st.integers(0, 10**6), st.integers(1, 30), st.integers(0, 60))
 def test_every_proposal_lies_in_the_space_and_conditions_hold(seed, count, known):
