@@ -65,9 +65,13 @@ class Belief:
         """(n,) what configs come to."""
         return self.model.mean_at(self.points(at))
 
-    def gain(self, at: Floats) -> Floats:
-        """(n,) improvement that is expected of configs."""
-        return improvement(*self.model.predict(self.points(at)), self.best)
+    def target(self, ambition: float) -> float:
+        """The value to improve on: better than the best by so many spreads of all results."""
+        return self.best - ambition * self.model.scale
+
+    def gain(self, at: Floats, ambition: float) -> Floats:
+        """(n,) improvement on a target that is expected of configs."""
+        return improvement(*self.model.predict(self.points(at)), self.target(ambition))
 
     def falls(self, at: Floats) -> dict[str, tuple[float, float]]:
         """For each range how surely configs would be better at its low and its high end, in standard deviations."""

@@ -7,6 +7,7 @@ import numpy as np
 from sweeps.space import Choice, Columns, Floats, Space
 from workers.messages import Ints
 
+_STRETCH = 1.5  #: so large is the cube that points come from which are brought back to the ends
 _SWITCH = 0.15  #: probability that a step takes another choice
 _END = 1 - 1e-12  #: positions lie below 1
 
@@ -43,6 +44,14 @@ def even(space: Space, count: int, rng: np.random.Generator) -> Floats:
         root = (1 + root) ** (1 / (d + 1))
     steps = np.arange(1, count + 1)[:, None] * root ** -np.arange(1.0, d + 1)
     return np.minimum((rng.random(d) + steps) % 1.0, _END)
+
+
+def anywhere(space: Space, count: int, rng: np.random.Generator) -> Floats:
+    """(count, d) positions at random; of every second one a third of the ranges are at one of their ends."""
+    at = rng.random((count, len(space.searched)))
+    ranges = [not isinstance(space.parameters[name], Choice) for name in space.searched]
+    at[1::2] = np.where(ranges, np.clip(0.5 + _STRETCH * (at[1::2] - 0.5), 0, _END), at[1::2])
+    return at
 
 
 def shaken(space: Space, at: Floats, width: Floats | float, rng: np.random.Generator, *, stops: bool) -> Floats:

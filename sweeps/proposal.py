@@ -26,7 +26,8 @@ _LEAST_SEEN = 4  #: trials that a surface takes
 _ELITES = (6, 14)  #: how many trials proposals start from: a tenth, within these bounds
 _WIDTH = 1.5  #: of a step from an elite, in spreads of the elites
 _LEAST_WIDTH = 0.03
-_ANYWHERE, _NEAR, _TOPS, _EACH, _ROUNDS, _LEFT = 256, 512, 24, 8, 3, 400  #: candidates
+_ANYWHERE, _NEAR, _TOPS, _EACH, _ROUNDS, _LEFT = 1024, 512, 24, 8, 3, 200  #: candidates
+_AMBITIONS = (0.0, 1.0)  #: by how many spreads of all results a proposal is to be better than the best, in turn
 _MARGIN = 0.02  #: of a region round its trials
 _STREAM = 0x70726F70  #: tells this stream of random numbers from others of the same seed
 
@@ -129,28 +130,35 @@ def _choose(
     rng: np.random.Generator,
     count: int,
 ) -> Floats:
-    """(count, d) the positions of which most is expected, one after the other."""
+    """(count, d) the positions of which most is expected, one after the other.
+
+    Every second one is to improve on the best by a good deal: it looks where less is known, so that a search that has
+    come to the best of its neighbourhood goes on to another.
+    """
     weights = np.log(len(elites) + 0.5) - np.log(np.arange(1, len(elites) + 1))
     weights /= weights.sum()
     spread = np.sqrt(weights @ (at[elites] - weights @ at[elites]) ** 2)
     width = np.maximum(_WIDTH * spread * len(elites) ** (-1 / (at.shape[1] + 4)), _LEAST_WIDTH)
     near = cube.shaken(space, at[rng.choice(elites, _NEAR, p=weights)], width, rng, stops=False)
-    pool = [np.concatenate([rng.random((_ANYWHERE, at.shape[1])), near])]
-    gains = []
-    for turn in range(_ROUNDS):
-        pool[-1] = cube.snapped(space, pool[-1])
-        gains.append(belief.gain(pool[-1]))
-        tops = np.concatenate(pool)[np.argsort(-np.concatenate(gains), kind="stable")[:_TOPS]]
-        pool.append(cube.shaken(space, np.repeat(tops, _EACH, axis=0), 0.1 / 2**turn, rng, stops=True))
-    pool[-1] = cube.snapped(space, pool[-1])
-    gains.append(belief.gain(pool[-1]))
-    candidates = np.concatenate(pool)[np.argsort(-np.concatenate(gains), kind="stable")[:_LEFT]]
+    pool = cube.snapped(space, np.concatenate([cube.anywhere(space, _ANYWHERE, rng), near]))
+    candidates = np.concatenate([_promising(space, belief, pool, ambition, rng) for ambition in _AMBITIONS])
     new = np.full(len(candidates), False)
     for name, (start, end) in found.bands.items():  # as many again in what is new
         moved = cube.snapped(space, _into(candidates[~new], space.searched.index(name), start, end, rng))
         candidates, new = np.concatenate([candidates, moved]), np.r_[new, np.full(len(moved), True)]
     first = math.ceil(count / 2) if found.bands else 0
     return _one_by_one(belief, candidates, new, [first, count - first], waiting)
+
+
+def _promising(space: Space, belief: Belief, pool: Floats, ambition: float, rng: np.random.Generator) -> Floats:
+    """(n, d) the positions of which most is expected, in a pool and a few steps, each smaller, from the best of it."""
+    gains = belief.gain(pool, ambition)
+    for turn in range(_ROUNDS):
+        tops = pool[np.argsort(-gains, kind="stable")[:_TOPS]]
+        steps = cube.shaken(space, np.repeat(tops, _EACH, axis=0), 0.1 / 2**turn, rng, stops=True)
+        steps = cube.snapped(space, steps)
+        pool, gains = np.concatenate([pool, steps]), np.r_[gains, belief.gain(steps, ambition)]
+    return pool[np.argsort(-gains, kind="stable")[:_LEFT]]
 
 
 def _into(at: Floats, j: int, start: float, end: float, rng: np.random.Generator) -> Floats:
@@ -175,7 +183,8 @@ def _one_by_one(belief: Belief, candidates: Floats, new: Flags, counts: Sequence
         if turn >= len(waiting):
             among = free & preferred if len(chosen) < counts[0] and (free & preferred).any() else free
             variance = np.maximum(np.diag(covariance), 1e-12)
-            place = int(np.argmax(np.where(among, improvement(mean, variance, belief.best), -np.inf)))
+            target = belief.target(_AMBITIONS[len(chosen) % len(_AMBITIONS)])
+            place = int(np.argmax(np.where(among, improvement(mean, variance, target), -np.inf)))
             chosen.append(place - len(waiting))
             free[place] = False
         row = covariance[place] / math.sqrt(max(covariance[place, place], 0.0) + 1e-6)
