@@ -178,3 +178,14 @@ def test_a_batch_of_proposals_takes_under_a_second_at_any_number_of_results():
 def test_ranking_puts_trials_that_got_further_first_and_dead_ones_last():
     values = np.array([[1.0, np.nan], [3.0, 2.0], [0.5, np.nan], [np.nan, np.nan], [0.1, np.inf], [np.inf, np.nan]])
     assert ranking(values).tolist() == [1, 2, 0, 4, 5]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_second_proposal_looks_further_away_once_the_best_is_near(seed):
+    rng = np.random.default_rng(seed)
+    at = np.concatenate([rng.random((12, 2)), 0.5 + 0.1 * rng.normal(size=(8, 2))])
+    results = Results(cube.configs(LR, at), np.sum((at - 0.47) ** 2, axis=1).reshape(-1, 1))
+    found = cube.positions(LR, proposed(LR, results, 20).columns)[:16]  # the last ones are from the whole space
+    away = np.linalg.norm(found - 0.47, axis=1)
+    assert away[::2].mean() < 0.05
+    assert away[1::2].mean() > 0.07
