@@ -209,28 +209,26 @@ def test_a_damaged_commit_is_none_and_the_next_one_takes_its_place(root, damage,
     assert opened(root)[1].epoch == 2
 
 
-def test_a_damaged_reports_file_of_any_length_is_no_commit(root):
+def cut(whole, at):
+    return whole[:at]
+
+
+def flipped(whole, at):
+    return whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+
+
+@pytest.mark.parametrize("damage", [cut, flipped])
+def test_a_reports_file_that_is_damaged_anywhere_makes_it_no_commit(root, damage):
     each, _ = opened(root)
     write(each.work, {"state": "one"})
     commit(each, 2)
     path = each.folder / "000002" / "reports.json"
     whole = path.read_bytes()
-    for size in range(len(whole)):
-        path.write_bytes(whole[:size])
-        assert opened(root)[1] == Saved()
+    for at in range(len(whole)):
+        path.write_bytes(damage(whole, at))
+        assert opened(root)[1] == Saved(), f"at {at}: {whole[at - 10 : at + 10]}"
     path.write_bytes(whole)
     assert opened(root)[1].epoch == 2
-
-
-def test_a_flipped_bit_anywhere_in_a_reports_file_makes_it_no_commit(root):
-    each, _ = opened(root)
-    write(each.work, {"state": "one"})
-    commit(each, 2)
-    path = each.folder / "000002" / "reports.json"
-    whole = path.read_bytes()
-    for place in range(len(whole)):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        assert opened(root)[1] == Saved(), f"at {place}: {whole[place - 10 : place + 10]}"
 
 
 # --- power cut
