@@ -26,7 +26,9 @@ class Belief:
         best: Lowest value expected of a trial that was seen, after a full training.
     """
 
-    def __init__(self, space: Space, at: Floats, values: Floats, rungs: Sequence[int]) -> None:
+    def __init__(
+        self, space: Space, at: Floats, values: Floats, rungs: Sequence[int], like: Belief | None = None
+    ) -> None:
         """Learn from results.
 
         Args:
@@ -34,6 +36,8 @@ class Belief:
             at: (n, d) positions of the trials, in the order of their ids.
             values: (n, r) score after each rung, as of `Results`; some are finite.
             rungs: Epochs at which trials were looked at, ascending.
+            like: What was believed of fewer results of the same space: its view and its lengths are kept, and only
+                the values are new. That takes a tenth of the time.
         """
         rows, ks = np.nonzero(~np.isnan(values))
         scores = values[rows, ks]
@@ -51,10 +55,16 @@ class Belief:
         sound = spread[np.isfinite(spread)]
         typical = float(np.median(sound if len(sound) else scores[np.isfinite(scores)]))
         by_rank, by_value = views.ranks(scores)[kept], views.values(scores, typical)[kept]
-        self.model: Surface = surface.fit(x, by_rank, owners)
-        other = surface.fit(x, by_value, owners)
-        if _unseen(other, by_value) < _DOUBT * _unseen(self.model, by_rank):
-            self.model = other
+        if like is None:
+            self.model: Surface = surface.fit(x, by_rank, owners)
+            other = surface.fit(x, by_value, owners)
+            self._by_value = _unseen(other, by_value) < _DOUBT * _unseen(self.model, by_rank)
+            if self._by_value:
+                self.model = other
+        else:
+            self._by_value, model = like._by_value, like.model
+            seen = by_value if self._by_value else by_rank
+            self.model = surface.through(x, seen, model.lengths, model.height, model.noise)
         self.best = float(np.min(self.expected(at[np.unique(rows[kept])])))
 
     def points(self, at: Floats) -> Floats:

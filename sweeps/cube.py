@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from sweeps.space import Choice, Columns, Floats, Space
 from workers.messages import Ints
 
 _STRETCH = 1.5  #: so large is the cube that points come from which are brought back to the ends
+_CREEP = 0.3  #: probability that a step is one in the distance from the nearer end, on a log scale
+_LEAST_AWAY = 1e-3  #: distance from an end that such a step begins at, at least
+_BEND = 0.02  #: distance from an end below which differences count little
+_FAINT = 0.5  #: of such coordinates: they count for less until the results say otherwise
 _SWITCH = 0.15  #: probability that a step takes another choice
 _END = 1 - 1e-12  #: positions lie below 1
 
@@ -63,9 +69,13 @@ def shaken(space: Space, at: Floats, width: Floats | float, rng: np.random.Gener
         width: Of a step, the same in all coordinates or one for each.
         rng: Source of randomness.
         stops: Whether a step past an end of the cube stops there, where what is best often is (no dropout at all), or
-            turns back.
+            turns back. Some of these steps are much smaller close to an end.
     """
     moved = at + rng.normal(size=at.shape) * width
+    if stops:
+        low = at < 0.5
+        away = np.maximum(np.where(low, at, 1 - at), _LEAST_AWAY) * np.exp(rng.normal(size=at.shape))
+        moved = np.where(rng.random(at.shape) < _CREEP, np.where(low, away, 1 - away), moved)
     moved = np.clip(moved if stops else 1 - np.abs(1 - np.abs(moved)), 0, _END)
     for j, name in enumerate(space.searched):
         if isinstance(space.parameters[name], Choice):
@@ -74,7 +84,12 @@ def shaken(space: Space, at: Floats, width: Floats | float, rng: np.random.Gener
 
 
 def features(space: Space, at: Floats) -> Floats:
-    """(n, p) coordinates in which distance means difference: one for a range, one per value of a choice."""
+    """(n, p) coordinates in which distance means difference.
+
+    One per value of a choice; three for a range: its position, and how near that is to either end on a log scale, since
+    what is best at an end (a decay of nearly nothing, a momentum of nearly one) often changes quickly beside it. Which
+    of these matter, the results say.
+    """
     parts = []
     for j, name in enumerate(space.searched):
         parameter = space.parameters[name]
@@ -83,12 +98,20 @@ def features(space: Space, at: Floats) -> Floats:
             place = np.searchsorted(edges, at[:, j], side="right").clip(0, len(edges) - 1)
             parts.append(np.eye(len(edges))[place] / 2)
         else:
-            parts.append(at[:, [j]])
+            parts += [at[:, [j]], _bent(at[:, [j]]), _bent(1 - at[:, [j]])]
     return np.concatenate(parts, axis=1)
 
 
+def _bent(away: Floats) -> Floats:
+    """Distances from an end on a log scale, about [0, 1]."""
+    bent: Floats = _FAINT * (1 - np.log(np.maximum(away, 0.0) + _BEND) / math.log(_BEND))
+    return bent
+
+
 def owners(space: Space) -> Ints:
-    """(p,) the number of the searched parameter that each coordinate belongs to."""
-    parameters = [space.parameters[name] for name in space.searched]
-    sizes = [len(p.values) if isinstance(p, Choice) else 1 for p in parameters]
+    """(p,) the number of the length that each coordinate has: the values of a choice share one."""
+    sizes: list[int] = []
+    for name in space.searched:
+        parameter = space.parameters[name]
+        sizes += [len(parameter.values)] if isinstance(parameter, Choice) else [1, 1, 1]
     return np.repeat(np.arange(len(sizes)), sizes)

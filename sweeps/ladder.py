@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 ETA = 3  #: one of so many goes on from a rung
-TRIALS_PER_PARAMETER = 25  #: what the budget should pay for
+TRIALS_PER_PARAMETER = 50  #: what the budget should pay for
 _LAST_STEP = 1.5  #: the last rung below the top leaves at least half of its own epochs to do
 _COARSE = 5  #: trials per parameter that start before anything is known
 _BATCH = 8  #: trials of a later stage, or more where that would make more stages than

@@ -21,7 +21,6 @@ from sweeps.space import Columns, Flags, Floats, Space
 from workers.messages import Ints
 
 WHOLE_SHARE = 0.15  #: of each batch from the whole space
-_MAX_JUDGED = 1000  #: trials, the best ones, of which is said what they may come to
 _LEAST_SEEN = 4  #: trials that a surface takes
 _ELITES = (6, 14)  #: how many trials proposals start from: a tenth, within these bounds
 _WIDTH = 1.5  #: of a step from an elite, in spreads of the elites
@@ -53,14 +52,13 @@ class Proposal:
         columns: The configs.
         region: Where most of them come from, and why.
         domain: The whole space, moved where the best crowded an edge.
-        expected: (n,) what each trial seen so far is expected to come to after a full training, lower is better; NaN
-            where nothing is. Numbers of one proposal compare with each other only.
+        belief: What is believed of configs after all results; None where these say too little.
     """
 
     columns: Columns
     region: Region
     domain: Region
-    expected: Floats
+    belief: Belief | None
 
 
 def propose(domain: Region, results: Results, rungs: Sequence[int], seed: int, stage: int, count: int) -> Proposal:
@@ -77,11 +75,10 @@ def propose(domain: Region, results: Results, rungs: Sequence[int], seed: int, s
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(stage, _STREAM))))
     order = ranking(results.values)
     dead: Flags = np.any(np.isinf(results.values), axis=1)
-    nothing = np.full(len(dead), math.nan)
     if not domain.space.searched or np.sum(~dead[order]) < _LEAST_SEEN:
         columns = cube.configs(domain.space, _even(domain.space, seed, len(dead), count))
         why = "the whole space, evenly" if not len(order) else f"the whole space: {len(order)} trials say too little"
-        return Proposal(columns, Region(domain.space, (why,), domain.moves), domain, nothing)
+        return Proposal(columns, Region(domain.space, (why,), domain.moves), domain, None)
     elites = order[: int(np.clip(len(order) // 10, *_ELITES))]
     elites = elites[~dead[elites]]
     at = cube.positions(domain.space, results.columns)
@@ -91,8 +88,6 @@ def propose(domain: Region, results: Results, rungs: Sequence[int], seed: int, s
     if found.bands:
         at = cube.positions(space, results.columns)
         belief = Belief(space, at, results.values, rungs)
-    expected = nothing.copy()
-    expected[order[:_MAX_JUDGED]] = belief.expected(at[order[:_MAX_JUDGED]])
     whole = math.floor(WHOLE_SHARE * count + rng.random())
     chosen = _choose(space, belief, at, elites, at[np.setdiff1d(np.arange(len(at)), order)], found, rng, count - whole)
     insurance = cube.snapped(space, _even(space, seed, len(dead), whole))
@@ -102,7 +97,7 @@ def propose(domain: Region, results: Results, rungs: Sequence[int], seed: int, s
         for j, n in enumerate(space.searched)
     }
     region = frontier.box(found.domain, ends, len(elites), found.domain.evidence)
-    return Proposal(cube.configs(space, np.concatenate([chosen, insurance])), region, found.domain, expected)
+    return Proposal(cube.configs(space, np.concatenate([chosen, insurance])), region, found.domain, belief)
 
 
 def ranking(values: Floats) -> Ints:
@@ -178,15 +173,17 @@ def _one_by_one(belief: Belief, candidates: Floats, new: Flags, counts: Sequence
     free = np.arange(len(mean)) >= len(waiting)
     preferred = np.r_[np.full(len(waiting), False), new]
     chosen: list[int] = []
+    best = belief.best
     for turn in range(len(waiting) + sum(counts)):
         place = turn
         if turn >= len(waiting):
             among = free & preferred if len(chosen) < counts[0] and (free & preferred).any() else free
             variance = np.maximum(np.diag(covariance), 1e-12)
-            target = belief.target(_AMBITIONS[len(chosen) % len(_AMBITIONS)])
+            target = best - _AMBITIONS[len(chosen) % len(_AMBITIONS)] * belief.model.scale
             place = int(np.argmax(np.where(among, improvement(mean, variance, target), -np.inf)))
             chosen.append(place - len(waiting))
             free[place] = False
+        best = min(best, float(mean[place]))
         row = covariance[place] / math.sqrt(max(covariance[place, place], 0.0) + 1e-6)
         covariance = covariance - np.outer(row, row)
     return candidates[chosen]

@@ -76,7 +76,7 @@ def sampled(
         configs = _asked(study, space, stages[number].trials)[1]
     columns = {name: [config.get(name) for config in configs] for name in space.names}
     region = Region(space, (f"{method.removeprefix(OPTUNA)} of Optuna, told of {told} trials",))
-    return Proposal(columns, region, region, np.full(told, np.nan))
+    return Proposal(columns, region, region, None)
 
 
 def _asked(study: optuna.Study, space: Space, count: int) -> tuple[list[optuna.Trial], list[Config]]:

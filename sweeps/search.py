@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sweeps import cube
+from sweeps.belief import Belief
 from sweeps.ladder import ETA, Plan, stage_name
 from sweeps.proposal import Results, propose, ranking
 from sweeps.regions import Region
@@ -23,6 +25,8 @@ from workers.messages import Ints, identities
 _COMPLETION = 0.1  #: share of the budget, but at least so many full trainings, that is kept to complete the best trials
 _COMPLETED = 1.5
 _MOST_COMPLETION = 0.3
+_NEWS = 4  #: results after which it is asked anew what each trial may come to
+_MAX_JUDGED = 1000  #: trials, the best ones, of which that is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,10 @@ class Search:
         self._values = np.empty((0, len(plan.rungs)))  # as of `Results`
         self._aims = np.empty(0, np.int64)  # epochs that it has or is on its way to
         self._idle = np.empty(0, np.bool_)  # it waits to go on, and can
-        self._expected = np.empty(0)  # as of `Proposal`: of the trials that the newest stage was laid out on
+        self._merit = np.empty(0)  # what it is expected to come to, lower is better; NaN where nothing is expected yet
+        self._belief: Belief | None = None  # as the newest stage was laid out
+        self._news = 0  # results since it was asked what trials may come to
+        self._completes = False
         self._fresh: list[int] = []  # rows of the newest stage that have not begun, the next one last
         self._rows: dict[int, int] = {}
         # The clock.
@@ -133,10 +140,10 @@ class Search:
         """The trials that train, and the most promising of those that wait to go on.
 
         Args:
-            most: How many of these; and all of the newest stage, of which nothing is expected yet.
+            most: How many of these; and all of which nothing is expected yet.
         """
         waiting = self._waiting()
-        rows = waiting[:most] + [row for row in waiting[most:] if row >= len(self._expected)]
+        rows = waiting[:most] + [row for row in waiting[most:] if np.isnan(self._merit[row])]
         return {job.id for _, _, job in self._running} | {self._ids[row] for row in rows + self._fresh}
 
     def _begin(self, job: Job) -> None:
@@ -170,7 +177,18 @@ class Search:
             self._values[row, int(np.searchsorted(rungs, trained, "right"))] = curve[-1] if trained else np.inf
         ended = trained < job.epochs or (over and len(curve) == job.epochs) or job.epochs == rungs[-1]
         self._idle[row] = not ended and bool(np.isfinite(curve[job.epochs - 1]))
+        self._news += 1
+        if self._belief is not None and len(rungs) > 1 and (self._completes or self._news >= _NEWS):
+            at = cube.positions(self._domain.space, self._columns)
+            self._judge(Belief(self._domain.space, at, self._values, rungs, self._belief), at)
         return True
+
+    def _judge(self, belief: Belief, at: Floats) -> None:
+        """Ask what each trial, at positions (n, d), is expected to come to."""
+        self._news = 0
+        order = ranking(self._values)[:_MAX_JUDGED]
+        self._merit[:] = np.nan
+        self._merit[order] = belief.expected(at[order])
 
     def _next(self) -> Job | None:
         """What a free worker does now; None if it waits.
@@ -191,16 +209,10 @@ class Search:
             gone = int(np.sum(self._aims[there] > rungs[k]))
             if gone >= allowed or rungs[k + 1] - rungs[k] > left:
                 continue
-            for row in there[np.lexsort((self._values[there, k], self._merit()[there]))][:allowed].tolist():
+            for row in there[np.lexsort((self._values[there, k], self._merit[there]))][:allowed].tolist():
                 if self._idle[row] and self._aims[row] == rungs[k]:
                     return self._going_on(row, rungs[k + 1])
         return None
-
-    def _merit(self) -> Floats:
-        """(n,) what each trial is expected to come to, lower is better; NaN before a surface was seen."""
-        merit = np.full(len(self._ids), np.nan)
-        merit[: len(self._expected)] = self._expected
-        return merit
 
     def _start(self, left: int) -> Job | None:
         """The next trial of the newest stage, or the first of a new one, all of which are going to be trained.
@@ -222,7 +234,9 @@ class Search:
         self._spent += count * self._plan.rungs[0]
         seen = Results(self._columns, self._values)
         found = propose(self._domain, seen, self._plan.rungs, self._seed, number, count)
-        self._domain, self._expected = found.domain, found.expected
+        self._domain, self._belief = found.domain, found.belief
+        if self._belief is not None:
+            self._judge(self._belief, cube.positions(self._domain.space, self._columns))
         self.stages.append(
             Planned(number, stage_name(number), found.region, found.columns, seeds(self._seed, number, count))
         )
@@ -232,12 +246,14 @@ class Search:
         self._ids += identities(number, np.arange(count)).tolist()
         self._rows |= {self._ids[row]: row for row in rows}
         self._values = np.concatenate([self._values, np.full((count, len(self._plan.rungs)), np.nan)])
+        self._merit = np.r_[self._merit, np.full(count, np.nan)]
         self._aims = np.r_[self._aims, np.zeros(count, np.int64)]
         self._idle = np.r_[self._idle, np.zeros(count, np.bool_)]
         self._fresh = list(rows)[::-1]
 
     def _completion(self, left: int) -> Job | None:
         """The best unfinished trial, as far up as what is left will pay."""
+        self._completes = True
         for row in self._waiting():
             for target in self._plan.rungs[:0:-1]:
                 if 0 < target - self._aims[row] <= left:
@@ -247,7 +263,7 @@ class Search:
     def _waiting(self) -> list[int]:
         """Rows of the trials that wait to go on, those first of which most is expected."""
         order = ranking(self._values)
-        order = order[np.argsort(self._merit()[order], kind="stable")]
+        order = order[np.argsort(self._merit[order], kind="stable")]
         rows: list[int] = order[self._idle[order]].tolist()
         return rows
 

@@ -29,6 +29,7 @@ class Surface:
         x: (n, p) where it was seen.
         lengths: (p,) how far to go until it may be different.
         height: Variance of the function, in units of `scale` squared.
+        noise: Variance of what is seen round it, in the same units.
         whitening: (n, n) inverse of the lower Cholesky factor of the covariance of what was seen.
         weights: (n,) that covariance solved for the values.
         mean: Of the values.
@@ -38,6 +39,7 @@ class Surface:
     x: Floats
     lengths: Floats
     height: float
+    noise: float
     whitening: Floats
     weights: Floats
     mean: float
@@ -74,15 +76,20 @@ def fit(x: Floats, y: Floats, owners: Ints) -> Surface:
         y: (n,) values, finite.
         owners: (p,) number of the parameter that each coordinate belongs to; those of one share a length.
     """
-    mean, scale = float(np.mean(y)), float(np.std(y)) or 1.0
-    z = (y - mean) / scale
+    z = (y - np.mean(y)) / (np.std(y) or 1.0)
     part = np.unique(np.linspace(0, len(x) - 1, min(len(x), _MAX_FITTED)).astype(np.int64))
     theta = _most_likely(x[part], z[part], owners)
-    lengths, height, noise = np.exp(theta[:-2])[owners], float(np.exp(theta[-2])), float(np.exp(theta[-1]))
+    return through(x, y, np.exp(theta[:-2])[owners], float(np.exp(theta[-2])), float(np.exp(theta[-1])))
+
+
+def through(x: Floats, y: Floats, lengths: Floats, height: float, noise: float) -> Surface:
+    """The surface of given lengths, height and noise through values y (n,) at points x (n, p)."""
+    mean, scale = float(np.mean(y)), float(np.std(y)) or 1.0
     covariance = height * _kernel(x, x, lengths)
     covariance[np.diag_indices(len(x))] += noise + _LEAST_NOISE
     whitening = np.linalg.inv(np.linalg.cholesky(covariance))
-    return Surface(x, lengths, height, whitening, whitening.T @ (whitening @ z), mean, scale)
+    weights = whitening.T @ (whitening @ ((y - mean) / scale))
+    return Surface(x, lengths, height, noise, whitening, weights, mean, scale)
 
 
 def _most_likely(x: Floats, z: Floats, owners: Ints) -> Floats:

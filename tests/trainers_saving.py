@@ -156,7 +156,7 @@ def searched(lr, reg, *, epochs, seed, checkpoint):
         weight, report = epoch_of(lr, seed, epoch, weight)
         if lr > 0.5:
             report["loss"] = float("nan")
-        if reg > 0.5 and epoch > 1:
+        if seed % 3 == 0 and epoch > 1:
             raise ValueError("too much for me")
         told((lr, reg), epoch)
         write(checkpoint, epoch, weight)
@@ -170,7 +170,7 @@ def searched_plain(lr, reg, *, epochs, seed):
         weight, report = epoch_of(lr, seed, epoch, weight)
         if lr > 0.5:
             report["loss"] = float("nan")
-        if reg > 0.5 and epoch > 1:
+        if seed % 3 == 0 and epoch > 1:
             raise ValueError("too much for me")
         yield {**report, "val_acc": report["val_acc"] - (np.log10(reg) + 3) ** 2 * 0.05}
 

@@ -61,14 +61,15 @@ def test_most_proposals_lie_where_scores_are_best(at):
     near = np.abs(np.log10(np.array(found.columns["lr"]) / at)) < 0.5
     assert 0.6 < near.mean() < 1.0
     part = found.region.space.parameters["lr"]
-    assert 1e-5 < part.low < at < part.high < 1e-1
+    assert 1e-5 <= part.low < at < part.high <= 1e-1
+    assert part.high / part.low < 1e3  # of four decades; a bold one may lie at an end
     assert found.domain.space == LR
 
 
 @pytest.mark.parametrize("end", [1e-5, 1e-1])
 def test_the_very_end_of_a_range_is_proposed_where_scores_are_best_there(end):
     space = LR.narrowed({"lr": Range(1e-5, 1e-1, log=True, limits=(1e-5, 1e-1))})
-    found = proposed(space, seen(space, bowl(end)), 20)
+    found = proposed(space, seen(space, lambda config: abs(np.log10(config["lr"] / end))), 20)
     assert end in np.array(found.columns["lr"]).round(8)
 
 
@@ -189,3 +190,10 @@ def test_every_second_proposal_looks_further_away_once_the_best_is_near(seed):
     away = np.linalg.norm(found - 0.47, axis=1)
     assert away[::2].mean() < 0.05
     assert away[1::2].mean() > 0.07
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_config_is_proposed_twice_in_a_batch(seed):
+    results = seen(LR, lambda config: abs(np.log10(config["lr"] / 1e-1)), 20, seed=seed)
+    columns = proposed(LR, results, 20, seed=seed).columns
+    assert len(set(zip(*columns.values(), strict=True))) == 20

@@ -191,3 +191,14 @@ def test_most_trials_of_later_stages_lie_where_scores_are_good():
     assert np.median(late) < 0.3
     assert search.stages[-1].region.space.parameters["lr"].high < 1e-1
     assert any("lr" in sentence for sentence in search.stages[-1].region.evidence)
+
+
+def test_trials_of_the_newest_stage_go_on_as_soon_as_their_results_say_so():
+    search = Search(SPACE, plan(12, EPOCHS, 3, workers=1), 0)
+    ahead = 0
+    while not search.done:
+        newest = len(search.stages) - 1
+        for job in search.due():
+            ahead += job.start > 0 and newest > 0 and place_of(job.id)[0] == newest
+            tell(search, job)
+    assert ahead > 0.2 * len(search.stages)

@@ -74,3 +74,15 @@ def test_smooth_scores_are_seen_by_value():
 def test_scores_on_a_plateau_that_a_few_are_off_are_seen_by_rank():
     lucky = np.where(np.arange(60) % 20 == 7, 1.0, 0.0)
     assert believed(lambda at: 1.0 + 1e-4 * np.sum((at - 0.3) ** 2, axis=1) - lucky) == "ranks"
+
+
+def test_what_is_believed_like_before_of_the_same_results_is_the_same_and_new_results_move_it():
+    at = cube.even(SPACE, 40, np.random.default_rng(0))
+    values = np.c_[np.sum((at - 0.3) ** 2, axis=1), np.full(40, np.nan)]
+    belief = Belief(SPACE, at, values, (3, 9))
+    again = Belief(SPACE, at, values, (3, 9), belief)
+    assert np.array_equal(again.expected(at), belief.expected(at))
+    values[int(np.argmax(values[:, 0])), 1] = 0.0  # the worst after 3 epochs is the best after 9
+    later = Belief(SPACE, at, values, (3, 9), belief)
+    assert np.argmin(later.expected(at)) == np.argmax(values[:, 0])
+    assert np.array_equal(later.model.lengths, belief.model.lengths)
