@@ -136,7 +136,8 @@ def _choose(
     width = np.maximum(_WIDTH * spread * len(elites) ** (-1 / (at.shape[1] + 4)), _LEAST_WIDTH)
     near = cube.shaken(space, at[rng.choice(elites, _NEAR, p=weights)], width, rng, stops=False)
     pool = cube.snapped(space, np.concatenate([cube.anywhere(space, _ANYWHERE, rng), near]))
-    candidates = np.concatenate([_promising(space, belief, pool, ambition, rng) for ambition in _AMBITIONS])
+    promising = np.concatenate([_promising(space, belief, pool, ambition, rng) for ambition in _AMBITIONS])
+    candidates = _untried(promising, at, count)
     new = np.full(len(candidates), False)
     for name, (start, end) in found.bands.items():  # as many again in what is new
         moved = cube.snapped(space, _into(candidates[~new], space.searched.index(name), start, end, rng))
@@ -154,6 +155,17 @@ def _promising(space: Space, belief: Belief, pool: Floats, ambition: float, rng:
         steps = cube.snapped(space, steps)
         pool, gains = np.concatenate([pool, steps]), np.r_[gains, belief.gain(steps, ambition)]
     return pool[np.argsort(-gains, kind="stable")[:_LEFT]]
+
+
+def _untried(candidates: Floats, at: Floats, count: int) -> Floats:
+    """(m, d) the candidates, each once, without what is tried already; with that where less than a batch is left.
+
+    Where the best lies in a corner of the space, the corner itself is a candidate many times.
+    """
+    tried = {row.tobytes() for row in at}
+    unique = np.unique(candidates, axis=0)
+    new = unique[[row.tobytes() not in tried for row in unique]]
+    return new if len(new) >= count else unique
 
 
 def _into(at: Floats, j: int, start: float, end: float, rng: np.random.Generator) -> Floats:
