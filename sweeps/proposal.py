@@ -191,7 +191,7 @@ def _one_by_one(belief: Belief, candidates: Floats, new: Flags, counts: Sequence
         if turn >= len(waiting):
             among = free & preferred if len(chosen) < counts[0] and (free & preferred).any() else free
             variance = np.maximum(np.diag(covariance), 1e-12)
-            target = best - _AMBITIONS[len(chosen) % len(_AMBITIONS)] * belief.model.scale
+            target = belief.target(best, _AMBITIONS[len(chosen) % len(_AMBITIONS)])
             place = int(np.argmax(np.where(among, improvement(mean, variance, target), -np.inf)))
             chosen.append(place - len(waiting))
             free[place] = False

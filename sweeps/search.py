@@ -180,15 +180,15 @@ class Search:
         self._news += 1
         if self._belief is not None and len(rungs) > 1 and (self._completes or self._news >= _NEWS):
             at = cube.positions(self._domain.space, self._columns)
-            self._judge(Belief(self._domain.space, at, self._values, rungs, self._belief), at)
+            self._judge(Belief(self._domain.space, at, self._values, rungs, self._belief))
         return True
 
-    def _judge(self, belief: Belief, at: Floats) -> None:
-        """Ask what each trial, at positions (n, d), is expected to come to."""
+    def _judge(self, belief: Belief) -> None:
+        """Ask what each trial is expected to come to, by what is believed after all results."""
         self._news = 0
         order = ranking(self._values)[:_MAX_JUDGED]
         self._merit[:] = np.nan
-        self._merit[order] = belief.expected(at[order])
+        self._merit[order] = belief.expected(belief.at[order])
 
     def _next(self) -> Job | None:
         """What a free worker does now; None if it waits.
@@ -236,7 +236,7 @@ class Search:
         found = propose(self._domain, seen, self._plan.rungs, self._seed, number, count)
         self._domain, self._belief = found.domain, found.belief
         if self._belief is not None:
-            self._judge(self._belief, cube.positions(self._domain.space, self._columns))
+            self._judge(self._belief)
         self.stages.append(
             Planned(number, stage_name(number), found.region, found.columns, seeds(self._seed, number, count))
         )

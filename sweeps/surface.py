@@ -1,6 +1,7 @@
 """A smooth surface through noisy results: a small Gaussian process (Rasmussen and Williams 2006).
 
-Matern 5/2 kernel with one length per parameter; lengths, height and noise are the most likely ones under a mild prior.
+Matern 5/2 kernel with a length per coordinate, or for several together; lengths, height and noise are the most likely
+ones under a mild prior.
 Numbers only: it knows nothing of parameters, trials and epochs.
 """
 
@@ -74,7 +75,7 @@ def fit(x: Floats, y: Floats, owners: Ints) -> Surface:
     Args:
         x: (n, p) points, each coordinate about [0, 1].
         y: (n,) values, finite.
-        owners: (p,) number of the parameter that each coordinate belongs to; those of one share a length.
+        owners: (p,) number of the length that each coordinate has; several may share one.
     """
     z = (y - np.mean(y)) / (np.std(y) or 1.0)
     part = np.unique(np.linspace(0, len(x) - 1, min(len(x), _MAX_FITTED)).astype(np.int64))
