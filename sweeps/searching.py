@@ -82,7 +82,8 @@ class Searching:
         while jobs := self._search.due():
             self._open_stages()
             left = [job for job in jobs if not self._is_known(job)]
-            found += self._handed_out([job for job in left if job.id not in self._ahead])
+            # What was handed out before its turn may have ended by now, so that the same trial's next job comes along.
+            found += self._handed_out([job for job in left if job.start or job.id not in self._ahead])
             self._ahead.difference_update(job.id for job in left)
             if len(left) == len(jobs):
                 break
