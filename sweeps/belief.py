@@ -58,15 +58,15 @@ class Belief:
         typical = float(np.median(sound if len(sound) else scores[np.isfinite(scores)]))
         by_rank, by_value = views.ranks(scores)[kept], views.values(scores, typical)[kept]
         if like is None:
-            self.model: Surface = surface.fit(x, by_rank, owners)
-            other = surface.fit(x, by_value, owners)
+            self.model: Surface = surface.fit(x, by_rank, owners, rows[kept])
+            other = surface.fit(x, by_value, owners, rows[kept])
             self._by_value = _unseen(other, by_value) < _DOUBT * _unseen(self.model, by_rank)
             if self._by_value:
                 self.model = other
         else:
             self._by_value, model = like._by_value, like.model
             seen = by_value if self._by_value else by_rank
-            self.model = surface.through(x, seen, model.lengths, model.height, model.noise)
+            self.model = surface.through(x, seen, rows[kept], model.lengths, model.height, model.effect, model.noise)
         self.best = float(np.min(self.expected(at[np.unique(rows[kept])])))
 
     def points(self, at: Floats) -> Floats:
@@ -74,8 +74,15 @@ class Belief:
         return np.column_stack([cube.features(self._space, at), np.full(len(at), self._top)])
 
     def expected(self, at: Floats) -> Floats:
-        """(n,) what configs come to."""
+        """(n,) what configs come to, whatever trial has them."""
         return self.model.mean_at(self.points(at))
+
+    def outlook(self, trials: Ints) -> Floats:
+        """(n,) what trials come to, by what was seen of their configs and of themselves.
+
+        Two trials of nearly one config differ by their seeds, and by all that the parameters do not tell.
+        """
+        return self.model.mean_of(trials, self.points(self.at[trials]))
 
     def target(self, best: float, ambition: float) -> float:
         """The value to improve on: better than a best one by so many spreads of all results."""

@@ -23,8 +23,8 @@ from sweeps.space import Columns, Floats, Space, Value
 from workers.messages import Ints, identities
 
 _COMPLETION = 0.1  #: share of the budget, but at least so many full trainings, that is kept to complete the best trials
-_COMPLETED = 1.5
-_MOST_COMPLETION = 0.3
+_COMPLETED = 3.0
+_MOST_COMPLETION = 0.5
 _NEWS = 4  #: results after which it is asked anew what each trial may come to
 _MAX_JUDGED = 1000  #: trials, the best ones, of which that is asked
 
@@ -188,7 +188,7 @@ class Search:
         self._news = 0
         order = ranking(self._values)[:_MAX_JUDGED]
         self._merit[:] = np.nan
-        self._merit[order] = belief.expected(belief.at[order])
+        self._merit[order] = belief.outlook(order)
 
     def _next(self) -> Job | None:
         """What a free worker does now; None if it waits.

@@ -21,7 +21,7 @@ TABLES = ("trials", "reports", "stages", "attempts")
 
 
 def searching(trainer="searched", **keys):
-    """The keys of a small search: some thirty trials of at most nine epochs, some of which diverge or fail."""
+    """The keys of a small search: some twenty trials of at most nine epochs, some of which diverge or fail."""
     written = sweep(space=SPACE, **keys) | {"train": f"{TRAINERS}:{trainer}", "search": {"trainings": 6, "epochs": 9}}
     del written["stage"]
     return written
@@ -59,7 +59,7 @@ def told_once(folder):
 def test_a_search_looks_at_many_briefly_and_takes_few_further(calm):
     trials = pd.read_parquet(calm / "trials")
     assert {"completed", "stopped", "failed"} <= set(trials.status)
-    assert len(trials) > 20
+    assert len(trials) >= 20
     assert trials.epochs.max() == 9
     assert (trials.epochs < 9).mean() > 0.5
     assert told_once(calm)

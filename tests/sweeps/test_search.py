@@ -186,11 +186,28 @@ def test_a_search_ends_when_every_trial_fails():
 
 
 def test_most_trials_of_later_stages_lie_where_scores_are_good():
-    search, _ = searched(lambda running: 0, 20)
-    late = [abs(np.log10(lr) + 2) for stage in search.stages[4:] for lr in stage.columns["lr"]]
+    late = []
+    for seed in range(3):
+        search, _ = searched(lambda running: 0, 20, seed=seed)
+        late += [abs(np.log10(rate) + 2) for stage in search.stages[4:] for rate in stage.columns["lr"]]
+        lr = search.stages[-1].region.space.parameters["lr"]
+        assert lr.low > 1e-5 or lr.high < 1e-1
+        assert any("lr" in sentence for sentence in search.stages[-1].region.evidence)
     assert np.median(late) < 0.3
-    assert search.stages[-1].region.space.parameters["lr"].high < 1e-1
-    assert any("lr" in sentence for sentence in search.stages[-1].region.evidence)
+
+
+def test_a_trial_that_does_better_than_its_config_is_first_to_go_on():
+    space = Space({"lr": Range(1e-5, 1e-1, log=True)})
+    search = Search(space, plan(10, EPOCHS, 1, workers=1), 0)
+    luck, went_on = {}, set()
+    while not search.done:
+        for job in search.due():
+            lucky = luck.setdefault(job.id, len(luck) % 4 == 3)
+            if job.start:
+                went_on.add(job.id)
+            search.tell(job.id, (0.0 if lucky else 1.0) + 1.0 / np.arange(1, job.epochs + 1), False)
+    lucky = {id for id, is_lucky in luck.items() if is_lucky}
+    assert len(went_on & lucky) > 0.7 * len(went_on)
 
 
 def test_trials_of_the_newest_stage_go_on_as_soon_as_their_results_say_so():

@@ -49,7 +49,7 @@ def test_what_is_left_out_is_seen_from_the_others_alone():
     rng = np.random.default_rng(0)
     x = rng.random((12, 2))
     y = np.sin(4 * x[:, 0]) + x[:, 1]
-    model = surface.fit(x, y, np.array([0, 1]))
+    model = surface.fit(x, y, np.array([0, 1]), np.arange(len(x)))
     covariance = np.linalg.inv(model.whitening.T @ model.whitening)
     for i, seen in enumerate(model.left_out(y)):
         others = np.arange(12) != i
