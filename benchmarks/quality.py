@@ -15,6 +15,9 @@ at each budget; the staged search has to know its budget, so each is a run of it
 nearest row that no trial of the same search has. Optuna and BOHB-style are told that row's own config as what was
 trained; a trainer cannot report another config than it was given, so ours, DEHB and SMAC are not. Intervals: 95 % of
 2,000 bootstraps over tasks.
+
+`--family schedules --part development`: ImageNet and MNLI, whose runs have schedules of their own length. They are
+looked at after equal parts of these, and a training costs as much however long its schedule is.
 """
 
 import argparse
@@ -36,8 +39,8 @@ from replay import Meter, Spent, Task, loaded, names, present
 import sweeps
 from sweeps.declaration import written_from
 
-TITLES = {"lcbench": "LCBench", "taskset": "TaskSet"}
-BUDGETS = {"lcbench": (20, 50, 100), "taskset": (5, 10, 20)}  #: full trainings
+TITLES = {"lcbench": "LCBench", "taskset": "TaskSet", "schedules": "ImageNet and MNLI"}
+BUDGETS = {"lcbench": (20, 50, 100), "taskset": (5, 10, 20), "schedules": (5, 10, 20)}  #: full trainings
 CACHE = pathlib.Path(os.environ.get("QUALITY_CACHE", "/tmp/coarsefine-quality"))
 OURS = "ours"
 DECIDING = ("belief", "cube", "edges", "frontier", "ladder", "proposal", "regions", "search", "surface", "views")

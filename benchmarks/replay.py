@@ -15,6 +15,7 @@ import numpy as np
 from sweeps.space import Floats, Range, Space
 
 FOLDER = pathlib.Path(os.environ.get("CURVES", pathlib.Path(__file__).parents[2] / "shared" / "data" / "curves"))
+_PARTS = 25  #: of its own schedule, after which a run is looked at
 _ANCHORS = 600  #: random full trainings that a task's median is taken of
 
 
@@ -28,18 +29,19 @@ class Task:
 
     Attributes:
         name: Of the data set or table.
-        epochs: A full training.
+        epochs: A full training. Where runs have schedules of their own length, it is in parts of the schedule.
         space: What is searched; `limits` are its ends, past which there are no curves.
         best: Best known score, percent of errors or loss: lower is better.
         median: Of the best score of a random full training.
     """
 
     def __init__(self, name: str) -> None:
-        """Load a task by its name: "lcbench-3945", "taskset-0"."""
+        """Load a task by its name: "lcbench-3945", "taskset-0", "schedules-imagenet"."""
         curves = _loader()
         family, which = name.split("-")
         self.name, self.family = name, family
-        self._raw = curves.LCBench(which) if family == "lcbench" else curves.taskset(int(which))
+        of = {"lcbench": curves.LCBench, "taskset": lambda number: curves.taskset(int(number)), "schedules": _scheduled}
+        self._raw = of[family](which)
         self._model = curves._model
         self.epochs = int(self._raw.R)
         self.space = Space(
@@ -127,8 +129,40 @@ def train(config, *, epochs, seed):
 
 def names(family: str, part: str) -> list[str]:
     """Tasks of a family that are for tuning ("development": every fourth) or for the table ("test")."""
+    if family == "schedules":  # both were used to develop the method
+        return [f"{family}-{name}" for name in ("imagenet", "mnli") if part == "development"]
     which = json.loads((FOLDER / "meta.json").read_text())["lcbench"]["tasks"] if family == "lcbench" else range(6)
     return [f"{family}-{name}" for i, name in enumerate(which) if (i % 4 == 0) == (part == "development")]
+
+
+def _scheduled(which: str):
+    """A table of runs that are looked at after equal parts of their own schedules, however long these are.
+
+    A run's length is one of its parameters, and sets its learning rate at any time: runs of different lengths can be
+    compared at the same part of their schedules, not at the same epoch.
+    """
+    curves = _loader()
+    table = curves.imagenet("alexnet") if which == "imagenet" else _mnli(curves)
+    seen = np.ceil(np.arange(1, _PARTS + 1) / _PARTS * table.lengths[:, None]).astype(int) - 1
+    table.Y, table.R = np.take_along_axis(table.Y, seen, axis=1), _PARTS
+    table.space = [("schedule", *rest) if name == "epochs" else (name, *rest) for name, *rest in table.space]
+    return table
+
+
+def _mnli(curves):
+    """The table of fine-tunings on MNLI, of which `curves` has no loader."""
+    packed = np.load(FOLDER / "mnli_deberta-base.npz")
+    epochs, batch_size, steps, lr, warmup, dropout = packed["X"].astype(float).T
+    space = [
+        ("epochs", 1, 4, False, True),
+        ("batch_size", 16, 64, True, True),
+        ("lr", 1e-6, 1e-3, True, False),
+        ("warmup", 0.0, 0.6, False, False),  # of all steps
+        ("dropout", 0.0, 0.3, False, False),
+    ]
+    errors, lengths = 100 * (1 - packed["curves"][:, :, 1].astype(float)), packed["curves"][:, :, 0]
+    at = np.stack([epochs, batch_size, lr, warmup / steps, dropout], axis=1)
+    return curves.Table("mnli", space, at, errors, errors.shape[1], np.isfinite(lengths).sum(axis=1))
 
 
 def _loader():
