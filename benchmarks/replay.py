@@ -40,8 +40,10 @@ class Task:
         curves = _loader()
         family, which = name.split("-")
         self.name, self.family = name, family
-        of = {"lcbench": curves.LCBench, "taskset": lambda number: curves.taskset(int(number)), "schedules": _scheduled}
-        self._raw = of[family](which)
+        if family == "lcbench":
+            self._raw = curves.LCBench(which)
+        else:
+            self._raw = curves.taskset(int(which)) if family == "taskset" else _scheduled(curves, which)
         self._model = curves._model
         self.epochs = int(self._raw.R)
         self.space = Space(
@@ -135,13 +137,12 @@ def names(family: str, part: str) -> list[str]:
     return [f"{family}-{name}" for i, name in enumerate(which) if (i % 4 == 0) == (part == "development")]
 
 
-def _scheduled(which: str):
+def _scheduled(curves, which: str):
     """A table of runs that are looked at after equal parts of their own schedules, however long these are.
 
     A run's length is one of its parameters, and sets its learning rate at any time: runs of different lengths can be
     compared at the same part of their schedules, not at the same epoch.
     """
-    curves = _loader()
     table = curves.imagenet("alexnet") if which == "imagenet" else _mnli(curves)
     seen = np.ceil(np.arange(1, _PARTS + 1) / _PARTS * table.lengths[:, None]).astype(int) - 1
     table.Y, table.R = np.take_along_axis(table.Y, seen, axis=1), _PARTS

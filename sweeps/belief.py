@@ -47,10 +47,11 @@ class Belief:
         best_first = np.lexsort((ks, rows, scores))
         rows, ks, scores = rows[best_first], ks[best_first], scores[best_first]
         kept = _kept(len(scores))
+        trials = rows[kept]
         depth = np.log(np.array(rungs, float)) / max(math.log(rungs[-1]), 1.0)
         self.at = at
         self._space, self._top = space, float(depth[ks.max()])
-        x = np.c_[cube.features(space, at[rows[kept]]), depth[ks[kept]]]
+        x = np.c_[cube.features(space, at[trials]), depth[ks[kept]]]
         owners = cube.owners(space)
         owners = np.r_[owners, owners.max() + 1]
         spread = values[: _SPREAD * at.shape[1], 0]
@@ -58,16 +59,16 @@ class Belief:
         typical = float(np.median(sound if len(sound) else scores[np.isfinite(scores)]))
         by_rank, by_value = views.ranks(scores)[kept], views.values(scores, typical)[kept]
         if like is None:
-            self.model: Surface = surface.fit(x, by_rank, owners, rows[kept])
-            other = surface.fit(x, by_value, owners, rows[kept])
+            self.model: Surface = surface.fit(x, by_rank, owners, trials)
+            other = surface.fit(x, by_value, owners, trials)
             self._by_value = _unseen(other, by_value) < _DOUBT * _unseen(self.model, by_rank)
             if self._by_value:
                 self.model = other
         else:
             self._by_value, model = like._by_value, like.model
             seen = by_value if self._by_value else by_rank
-            self.model = surface.through(x, seen, rows[kept], model.lengths, model.height, model.effect, model.noise)
-        self.best = float(np.min(self.expected(at[np.unique(rows[kept])])))
+            self.model = surface.through(x, seen, trials, model.lengths, model.height, model.effect, model.noise)
+        self.best = float(np.min(self.expected(at[np.unique(trials)])))
 
     def points(self, at: Floats) -> Floats:
         """(n, p) points of configs after the longest training that was seen."""
