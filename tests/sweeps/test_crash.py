@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow
 
 PAUSE_S = 0.03  # an epoch's; a stage lasts some four seconds then, and is stored every two
 FOREVER_S = 600.0
+RUN = ("run", "sweep.toml", "--slots", 2)
 AGAIN = "the same command again runs what is missing"
 
 
@@ -37,7 +38,7 @@ def place(tmp_path):
 
 def ends_calmly(place, calm):
     """The same command again, left alone."""
-    code, _, said = finished("run", "sweep.toml", "--slots", 2, cwd=place)
+    code, _, said = finished(*RUN, cwd=place)
     assert code == 0, said
     return contents(place / "runs" / "sweep") == calm
 
@@ -46,8 +47,7 @@ def ends_calmly(place, calm):
 def running(place, pause_s, **variables):
     """The command at work, and the file that takes what it says; killed at the latest in the end."""
     said = place / "said.txt"
-    arguments = ("run", "sweep.toml", "--slots", 2)
-    with said.open("w") as file, started(*arguments, cwd=place, said=file, PAUSE_S=pause_s, **variables) as process:
+    with said.open("w") as file, started(*RUN, cwd=place, said=file, PAUSE_S=pause_s, **variables) as process:
         try:
             yield process, said
         finally:
@@ -137,9 +137,9 @@ def test_asked_to_stop_it_does_not_wait_for_a_trial_that_goes_on_for_ever_and_as
 
 
 def test_a_spent_budget_ends_it_with_code_3_and_no_budget_goes_on(place, calm):
-    code, _, said = finished("run", "sweep.toml", "--set", "run.budget=1s", cwd=place, PAUSE_S=0.05)
+    code, _, said = finished(*RUN, "--set", "run.budget=4s", cwd=place, PAUSE_S=0.05)
     assert code == 3
-    assert "stopped: the budget of 1 s is spent" in said
+    assert "stopped: the budget of 4 s is spent" in said
     assert AGAIN in said
     assert 0 < len(pd.read_parquet(place / "runs/sweep/trials")) < 150
     assert ends_calmly(place, calm)
