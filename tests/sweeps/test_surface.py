@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 from sweeps import surface
 
@@ -52,3 +53,20 @@ def test_slopes_of_the_likelihood_are_its_slopes(grouped):
         step = 1e-5 * np.eye(5)[i]
         up, down = (surface._unlikeliness(x, y, OWNERS, groups, theta + sign * step)[0] for sign in (1, -1))
         assert slope == pytest.approx((up - down) / 2e-5, rel=1e-4)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_no_bit_depends_on_the_number_of_threads(threads):
+    rng = np.random.default_rng(0)
+    x, at = rng.random((256, 8)), rng.random((1500, 8))
+    groups = np.repeat(np.arange(64), 4)
+    y, owners = wave(x) + rng.normal(size=256), np.arange(8)
+
+    def numbers(threads):
+        with threadpoolctl.threadpool_limits(threads):
+            model = surface.fit(x, y, owners, groups)
+            found = [model.lengths, model.weights, *model.predict(at), *model.joint(at), model.mean_at(at)]
+            found.append(model.mean_of(np.repeat(groups, 6)[: len(at)], at))
+            return b"".join(each.tobytes() for each in found)
+
+    assert numbers(threads) == numbers(2)
