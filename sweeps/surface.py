@@ -8,10 +8,9 @@ Numbers only: it knows nothing of parameters, trials and epochs.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -26,24 +25,18 @@ _LENGTH, _LENGTH_SPREAD = 0.35, 1.0  #: prior of lengths, log-normal; it grows w
 _EFFECT, _EFFECT_SPREAD = 0.02, 1.5  #: priors of variances, log-normal
 _NOISE, _NOISE_SPREAD = 0.01, 1.5
 _REACH = 4.0  #: spreads that a fitted number may be away from its prior
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
 _BLAS = ThreadpoolController()  #: numpy's, which is loaded by now
 
 
-def _on_one_thread(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """A function whose matrix products take one thread.
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Matrix products take one thread in here.
 
     The last bits of what several of them add up depend on how many there are, and so would every decision; and they
     would wait for cores on which trials train.
     """
-
-    @functools.wraps(function)
-    def limited(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        with _BLAS.limit(limits=1):
-            return function(*args, **kwargs)
-
-    return limited
+    with _BLAS.limit(limits=1):
+        yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +67,18 @@ class Surface:
     mean: float
     scale: float
 
-    @_on_one_thread
+    @_one_thread()
     def mean_at(self, x: Floats) -> Floats:
         """(m,) the mean of the function at points x (m, p)."""
         return self.mean + self.scale * (self.height * _kernel(x, self.x, self.lengths) @ self.weights)
 
-    @_on_one_thread
+    @_one_thread()
     def mean_of(self, groups: Ints, x: Floats) -> Floats:
         """(m,) the mean of what is seen of groups (m,) at points x (m, p): the function and their effects."""
         effects: Floats = self.effect * (groups[:, None] == self.groups) @ self.weights
         return self.mean_at(x) + self.scale * effects
 
-    @_on_one_thread
+    @_one_thread()
     def predict(self, x: Floats) -> tuple[Floats, Floats]:
         """(m,) the mean at points x (m, p), and its variance."""
         across = self.height * _kernel(self.x, x, self.lengths)
@@ -97,7 +90,7 @@ class Surface:
         seen: Floats = y - self.scale * self.weights / np.sum(self.whitening**2, axis=0)
         return seen
 
-    @_on_one_thread
+    @_one_thread()
     def joint(self, x: Floats) -> tuple[Floats, Floats]:
         """(m,) the mean at points x (m, p), and their (m, m) covariance."""
         across = self.height * _kernel(self.x, x, self.lengths)
@@ -106,7 +99,7 @@ class Surface:
         return self.mean + self.scale * (across.T @ self.weights), self.scale**2 * covariance
 
 
-@_on_one_thread
+@_one_thread()
 def fit(x: Floats, y: Floats, owners: Ints, groups: Ints) -> Surface:
     """The surface through values at points.
 
@@ -123,7 +116,7 @@ def fit(x: Floats, y: Floats, owners: Ints, groups: Ints) -> Surface:
     return through(x, y, groups, np.exp(theta[:-3])[owners], height, effect, noise)
 
 
-@_on_one_thread
+@_one_thread()
 def through(x: Floats, y: Floats, groups: Ints, lengths: Floats, height: float, effect: float, noise: float) -> Surface:
     """The surface of given lengths and variances through values y (n,) of groups (n,) at points x (n, p)."""
     mean, scale = float(np.mean(y)), float(np.std(y)) or 1.0
