@@ -1,10 +1,12 @@
 """What the tests share: a way to say a small sweep and to run it."""
 
 import io
+import os
 import pathlib
 import shutil
 import sys
 from types import SimpleNamespace
+from unittest import mock
 
 import hypothesis
 import pytest
@@ -52,6 +54,13 @@ def contents(folder, tables=("trials", "reports", "stages")):
     return {
         f"{table}/{path.name}": path.read_bytes() for table in tables for path in sorted((folder / table).iterdir())
     }
+
+
+@pytest.fixture(autouse=True)
+def environment():
+    """What a trainer sets in the environment when it is imported into this process ends with its test."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture
