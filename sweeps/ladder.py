@@ -8,6 +8,7 @@ it: about so many trials are tried whatever the budget, and a larger one looks a
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,7 +18,12 @@ _LAST_STEP = 1.5  #: the last rung below the top leaves at least half of its own
 _COARSE = 5  #: trials per parameter that start before anything is known
 _BATCH = 8  #: trials of a later stage, or more where that would make more stages than
 _MOST_STAGES = 40
-WORKERS = 8  #: virtual ones: more keep more slots busy, and learn less from each other
+_WORKERS = (8, 32)  #: virtual ones: within these bounds, one for so many trainings and for so many trials
+_PER_WORKER = (3, 10)
+_COMPLETION = 0.1  #: share of the budget, but at least so many full trainings, that is kept to complete the best trials
+_COMPLETED = 3.0
+_COMPLETING = 8  #: workers that this keeps busy; more workers keep more
+_MOST_COMPLETION = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +51,38 @@ class Plan:
         """How many stages start so many trials."""
         return 1 + math.ceil(max(self.trials - self.coarse, 0) / self.batch)
 
+    @property
+    def kept(self) -> float:
+        """Epochs that are kept to complete the best trials.
 
-def plan(trainings: float, epochs: int, parameters: int, workers: int = WORKERS) -> Plan:
+        The more workers, the more of it, up to a last step for each: they should end together, not wait for a few.
+        """
+        if len(self.rungs) == 1:
+            return 0.0
+        least = max(_COMPLETION * self.budget, _COMPLETED * self.rungs[-1])
+        together = self.workers * (self.rungs[-1] - self.rungs[-2])
+        kept = max(least, min(least * self.workers / _COMPLETING, together))
+        return min(kept, _MOST_COMPLETION * self.budget)
+
+
+def plan(trainings: float, epochs: int, parameters: int, workers: int | None = None) -> Plan:
     """The layout for a budget.
 
     Args:
         trainings: The budget, in full trainings; at least one is spent.
         epochs: Epochs of a full training.
         parameters: How many parameters are searched.
-        workers: Virtual workers.
+        workers: Virtual workers. More of them keep more slots busy, and learn later from each other: a small budget
+            cannot afford that, a large one tries more before it settles. None for as many as suit it.
     """
     budget = max(round(trainings * epochs), epochs)
     rungs = _rungs(budget / (TRIALS_PER_PARAMETER * max(parameters, 1)), epochs)
     trials = max(int(budget / cost(rungs)), 1)
     coarse = min(max(_COARSE * parameters, _BATCH), max(trials // 2, 1))
     batch = max(round((trials - coarse) / _MOST_STAGES), min(_BATCH, trials))
+    if workers is None:
+        suited = min(trainings / _PER_WORKER[0], trials / _PER_WORKER[1])
+        workers = int(min(max(suited, _WORKERS[0]), _WORKERS[1]))
     return Plan(budget, rungs, coarse, batch, trials, workers)
 
 
@@ -76,13 +99,9 @@ def cost(rungs: tuple[int, ...]) -> float:
 
 def _rungs(wanted: float, epochs: int) -> tuple[int, ...]:
     """The ladder whose cost is nearest below the wanted one; from one epoch where none is cheap enough."""
-    found = _climb(1, epochs)
-    for first in range(1, epochs + 1):
-        rungs = _climb(first, epochs)
-        if cost(rungs) > wanted:
-            break
-        found = rungs
-    return found
+    firsts = range(1, epochs + 1)
+    cheap_enough = bisect_right(firsts, wanted, key=lambda first: cost(_climb(first, epochs)))  # costs rise with it
+    return _climb(max(cheap_enough, 1), epochs)
 
 
 def _climb(first: int, epochs: int) -> tuple[int, ...]:

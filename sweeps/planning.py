@@ -57,14 +57,18 @@ def _search_lines(settings: Settings, asked: SearchSettings, done: int) -> list[
     """What a search lays out from its budget."""
     layout = asked.layout(settings.space)
     found = rehearse(layout, settings.slots)
-    rungs = ", ".join(map(str, layout.rungs))
+    looks = "each is a full training: the budget pays for enough of them"
+    if len(layout.rungs) > 1:
+        rungs = ", ".join(map(str, layout.rungs))
+        looks = f"looked at after {rungs} epochs: from each, the best {_SHARES[ETA]} go on from their checkpoints"
     lines = [
         f"search: {asked.trainings:g} trainings of {show_count(asked.epochs, 'epoch')}, "
         f"{layout.budget:,} epochs in all",
         f"  about {show_count(found.trials, 'trial')} in {show_count(found.stages, 'stage')}, "
         f"{layout.coarse} of them before anything is known; {done:,} done",
-        f"  looked at after {rungs} epochs: from each, the best {_SHARES[ETA]} go on from their checkpoints",
-        f"  {show_count(settings.slots, 'slot')} busy for {found.busy:.0%} of the time, if all epochs take as long",
+        f"  {looks}",
+        f"  decided for {show_count(layout.workers, 'virtual worker')}: "
+        f"{show_count(settings.slots, 'slot')} busy for {found.busy:.0%} of the time, if all epochs take as long",
     ]
     if asked.confirm:
         again = asked.confirm * CONFIRMATIONS

@@ -48,5 +48,5 @@ def rehearse(plan: Plan, slots: int) -> Rehearsal:
         waiting = [job for job in waiting if job not in taken]
         if running:
             now, _, job = heapq.heappop(running)
-            search.tell(job.id, np.full(job.epochs, scores.random()), False)
+            search.tell(job.id, np.broadcast_to(scores.random(), job.epochs), False)
     return Rehearsal(trials, len(search.stages), epochs, now, epochs / (slots * now))

@@ -22,9 +22,6 @@ from sweeps.sampling import seeds
 from sweeps.space import Columns, Floats, Space, Value
 from workers.messages import Ints, identities
 
-_COMPLETION = 0.1  #: share of the budget, but at least so many full trainings, that is kept to complete the best trials
-_COMPLETED = 3.0
-_MOST_COMPLETION = 0.5
 _NEWS = 4  #: results after which it is asked anew what each trial may come to
 _MAX_JUDGED = 1000  #: trials, the best ones, of which that is asked
 
@@ -82,7 +79,6 @@ class Search:
         self.stages: list[Planned] = []
         self.done = False
         self._plan, self._seed = plan, seed
-        self._kept = min(max(_COMPLETION * plan.budget, _COMPLETED * plan.rungs[-1]), _MOST_COMPLETION * plan.budget)
         self._domain = Region(space)
         # One row per trial, in the order of their ids.
         self._ids: list[int] = []
@@ -221,7 +217,7 @@ class Search:
         """
         first = self._plan.rungs[0]
         if not self._fresh:
-            free = left - self._kept if self.stages else left
+            free = left - self._plan.kept if self.stages else left
             if first > left or free <= 0 or (self.stages and not np.isfinite(self._values).any()):
                 return None
             self._lay_out(min(left // first, math.ceil(free / first)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from sweeps.declaration import RESERVED, config_from, space_from
 from sweeps.errors import UsageError
-from sweeps.ladder import WORKERS, Plan, plan, stage_name
+from sweeps.ladder import Plan, plan, stage_name
 from sweeps.objective import Objective
 from sweeps.rules import BlowUp, NonFinite
 from sweeps.sampling import METHODS, grid_size
@@ -31,6 +31,7 @@ OPTUNA = "optuna:"  #: begins the method of a stage whose configs a sampler of O
 MAX_MODELLED = 1_000  #: trials of such a stage: one after the other they are weighed against each other
 SEARCH = "search"  #: the method of a stage that a search lays out
 MAX_TRIALS = 100_000_000
+MAX_TRAININGS, MAX_EPOCHS = 10_000, 1_000_000  #: of a search, whose decisions hold each trial's scores
 _TOP = ("train", "setup", "metric", "mode", "seed", "space", "stage", "search", "stop", "run")
 _STAGE = ("name", "trials", "epochs", "method", "include", "continue")
 _SEARCH = ("trainings", "epochs", "confirm", "workers")
@@ -73,13 +74,13 @@ class SearchSettings:
         trainings: The budget, in full trainings.
         epochs: A full training.
         confirm: How many of the best configs are trained again at the end, with new seeds.
-        workers: Virtual workers that decisions are taken for: more keep more slots busy, and learn less.
+        workers: Virtual workers that decisions are taken for.
     """
 
     trainings: float
     epochs: int
-    confirm: int = 0
-    workers: int = WORKERS
+    confirm: int
+    workers: int
 
     def layout(self, space: Space) -> Plan:
         """How the budget is laid out."""
@@ -196,7 +197,7 @@ def settings_from(written: Mapping[str, Any], folder: pathlib.Path, *, seed: int
     mode = top.text("mode", 'mode = "max" or mode = "min"')
     if mode not in ("max", "min"):
         raise UsageError(f'mode must be "max" or "min", found {mode!r}')
-    search = _search(written["search"]) if "search" in written else None
+    search = _search(written["search"], space) if "search" in written else None
     given = written.get("stage", [])
     if search is not None and given:
         raise UsageError("[search] lays out the stages: leave out [[stage]], or leave out [search]")
@@ -264,16 +265,18 @@ def _stage(written: Any, number: int, space: Space) -> StageSettings:
     return StageSettings(name, trials, section.whole("epochs"), method, configs, continued)
 
 
-def _search(written: Any) -> SearchSettings:
+def _search(written: Any, space: Space) -> SearchSettings:
     """The checked [search] table."""
     section = Section("[search]", written, _SEARCH)
     trainings = section.get("trainings", None)
-    if not is_number(trainings) or not 1 <= trainings <= MAX_TRIALS:
+    if not is_number(trainings) or not 1 <= trainings <= MAX_TRAININGS:
         raise UsageError(
-            f"[search]: trainings must be a number from 1, the budget in full trainings; found {trainings!r}"
+            f"[search]: trainings must be a number from 1 to {MAX_TRAININGS:,}, the budget in full trainings; "
+            f"found {trainings!r}"
         )
-    confirm, workers = section.whole("confirm", 0, 0, 1000), section.whole("workers", WORKERS, 1, 10_000)
-    return SearchSettings(float(trainings), section.whole("epochs"), confirm, workers)
+    epochs, confirm = section.whole("epochs", most=MAX_EPOCHS), section.whole("confirm", 0, 0, 1000)
+    suited = plan(trainings, epochs, len(space.searched)).workers
+    return SearchSettings(float(trainings), epochs, confirm, section.whole("workers", suited, 1, 10_000))
 
 
 def _stop(written: Mapping[str, Any]) -> StopSettings:

@@ -120,6 +120,18 @@ def test_a_plan_tells_what_would_run_and_what_is_done_and_runs_nothing(call, wri
     assert "6 trials of 3 epochs, model, from the results of all stages before it" in modelled
 
 
+def test_the_plan_of_a_search_names_its_looks_and_its_virtual_workers(call, tmp_path):
+    written = sweep() | {"search": {"trainings": 40, "epochs": 9}}
+    del written["stage"]
+    file = sweep_file(tmp_path, written)
+    looks = call("plan", file, "--set", "search.trainings=20").out
+    assert "looked at after 1, 3, 9 epochs: from each, the best third go on from their checkpoints" in looks
+    assert "decided for 8 virtual workers: 2 slots busy for " in looks
+    whole = call("plan", file, "--set", "search.trainings=240").out
+    assert "each is a full training" in whole
+    assert "decided for 24 virtual workers: " in whole
+
+
 def test_the_plans_first_configs_are_those_that_run(call, written):
     first = json.loads(call("plan", written, "--seed", 7, "--json").out)["first"]
     call("run", written, "--seed", 7, "--backend", "inline")
