@@ -18,11 +18,10 @@ _LAST_STEP = 1.5  #: the last rung below the top leaves at least half of its own
 _COARSE = 5  #: trials per parameter that start before anything is known
 _BATCH = 8  #: trials of a later stage, or more where that would make more stages than
 _MOST_STAGES = 40
-_WORKERS = (8, 32)  #: virtual ones: within these bounds, one for so many trainings and for so many trials
-_PER_WORKER = (3, 10)
-_COMPLETION = 0.1  #: share of the budget, but at least so many full trainings, that is kept to complete the best trials
-_COMPLETED = 3.0
-_COMPLETING = 8  #: workers that this keeps busy; more workers keep more
+_FEWEST_WORKERS, _MOST_WORKERS = 8, 32  #: virtual ones
+_TRAININGS_EACH, _TRIALS_EACH = 3, 10  #: within these bounds, a worker for so many
+_COMPLETION = 0.1  #: share of the budget, but at least so many full trainings, that the fewest workers keep to complete
+_COMPLETED = 3.0  #: the best trials
 _MOST_COMPLETION = 0.5
 
 
@@ -61,7 +60,7 @@ class Plan:
             return 0.0
         least = max(_COMPLETION * self.budget, _COMPLETED * self.rungs[-1])
         together = self.workers * (self.rungs[-1] - self.rungs[-2])
-        kept = max(least, min(least * self.workers / _COMPLETING, together))
+        kept = max(least, min(least * self.workers / _FEWEST_WORKERS, together))
         return min(kept, _MOST_COMPLETION * self.budget)
 
 
@@ -81,8 +80,8 @@ def plan(trainings: float, epochs: int, parameters: int, workers: int | None = N
     coarse = min(max(_COARSE * parameters, _BATCH), max(trials // 2, 1))
     batch = max(round((trials - coarse) / _MOST_STAGES), min(_BATCH, trials))
     if workers is None:
-        suited = min(trainings / _PER_WORKER[0], trials / _PER_WORKER[1])
-        workers = int(min(max(suited, _WORKERS[0]), _WORKERS[1]))
+        suited = int(min(trainings / _TRAININGS_EACH, trials / _TRIALS_EACH))
+        workers = min(max(suited, _FEWEST_WORKERS), _MOST_WORKERS)
     return Plan(budget, rungs, coarse, batch, trials, workers)
 
 

@@ -34,13 +34,13 @@ def test_a_trial_costs_its_first_rung_and_a_share_of_each_later_one():
 
 @pytest.mark.parametrize("trainings", [5, 20, 100])
 def test_a_rehearsal_begins_about_as_many_trials_as_planned_and_spends_the_budget(trainings):
-    found = plan(trainings, 50, 7)
+    found = plan(trainings, 50, 7, workers=8)
     seen = rehearse(found, slots=1)
     assert seen.epochs <= found.budget
     assert seen.epochs > 0.97 * found.budget
     assert seen.busy == 1
     assert seen.trials == pytest.approx(found.trials, rel=0.25)
-    assert seen.stages == pytest.approx(found.stages, rel=0.25, abs=4)
+    assert seen.stages == pytest.approx(found.stages, abs=4)
 
 
 def test_more_slots_take_less_time_for_the_same_work():
@@ -65,8 +65,8 @@ def test_a_search_without_a_ladder_has_nothing_to_complete_and_spends_all_on_tri
 
 
 def test_more_virtual_workers_keep_more_slots_busy():
-    few, many = (rehearse(plan(50, 50, 7, workers), slots=32) for workers in (8, 64))
-    assert few.busy < 0.5 < 0.8 < many.busy
+    few, many = (rehearse(plan(50, 50, 7, workers), slots=32) for workers in (8, 48))
+    assert few.busy < 0.5 < 0.7 < many.busy
 
 
 @pytest.mark.parametrize(("trainings", "slots"), [(20, 8), (50, 16), (100, 32), (200, 32)])
