@@ -18,11 +18,13 @@ _LAST_STEP = 1.5  #: the last rung below the top leaves at least half of its own
 _COARSE = 5  #: trials per parameter that start before anything is known
 _BATCH = 8  #: trials of a later stage, or more where that would make more stages than
 _MOST_STAGES = 40
-_FEWEST_WORKERS, _MOST_WORKERS = 8, 32  #: virtual ones
-_TRAININGS_EACH, _TRIALS_EACH = 3, 10  #: within these bounds, a worker for so many
-_COMPLETION = 0.1  #: share of the budget, but at least so many full trainings, that the fewest workers keep to complete
-_COMPLETED = 3.0  #: the best trials
-_MOST_COMPLETION = 0.5
+_FEWEST_WORKERS, _MOST_WORKERS = 2, 32  #: virtual ones, of a search that does not say how many
+_WORKERS = 8  #: of a usual one, at
+_TRAININGS = 20  #: full trainings; a smaller budget has fewer in proportion, a larger one
+_WORKERS_EACH = 0.8  #: more for each further training
+_TRIALS_EACH = 10  #: but past the usual ones no more than one for so many trials
+_MOST_COMPLETION = 0.5  #: share of the budget that is kept to complete the best trials
+_TIME_TO_COMPLETE = 1.5  #: full trainings for which each worker has time, where the last ones can end together
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Plan:
         rungs: Epochs after which a trial is looked at, ascending; the last is a full training.
         coarse: Trials of the first stage.
         batch: Trials of every later stage.
-        trials: Trials that the budget should pay for; dead ones make room for more.
+        trials: Trials that the budget would pay for if nothing were kept; dead ones make room for more.
         workers: Virtual workers: a decision waits for no more jobs than these have begun.
     """
 
@@ -46,22 +48,31 @@ class Plan:
     workers: int
 
     @property
-    def stages(self) -> int:
-        """How many stages start so many trials."""
-        return 1 + math.ceil(max(self.trials - self.coarse, 0) / self.batch)
-
-    @property
     def kept(self) -> float:
-        """Epochs that are kept to complete the best trials.
+        """Epochs that are kept to complete the best trials: of n full trainings the square root of n.
 
-        The more workers, the more of it, up to a last step for each: they should end together, not wait for a few.
+        More workers than usual keep more, up to a last step for each: they should end together, not wait for a few.
         """
         if len(self.rungs) == 1:
             return 0.0
-        least = max(_COMPLETION * self.budget, _COMPLETED * self.rungs[-1])
-        together = self.workers * (self.rungs[-1] - self.rungs[-2])
-        kept = max(least, min(least * self.workers / _FEWEST_WORKERS, together))
-        return min(kept, _MOST_COMPLETION * self.budget)
+        least = math.sqrt(self.budget * self.rungs[-1])
+        each = self.workers * (self.rungs[-1] - self.rungs[-2])
+        return min(max(least, min(least * self.workers / _WORKERS, each)), _MOST_COMPLETION * self.budget)
+
+    @property
+    def begun(self) -> int:
+        """About how many trials begin: those that are kept for completion have begun before."""
+        return max(int((self.budget - self.kept) / cost(self.rungs)), 1)
+
+    @property
+    def stages(self) -> int:
+        """How many stages start so many trials."""
+        return 1 + math.ceil(max(self.begun - self.coarse, 0) / self.batch)
+
+    @property
+    def together(self) -> bool:
+        """The workers have time for so much more than a full training each that they can all end at about one time."""
+        return self.budget >= _TIME_TO_COMPLETE * self.workers * self.rungs[-1]
 
 
 def plan(trainings: float, epochs: int, parameters: int, workers: int | None = None) -> Plan:
@@ -80,8 +91,9 @@ def plan(trainings: float, epochs: int, parameters: int, workers: int | None = N
     coarse = min(max(_COARSE * parameters, _BATCH), max(trials // 2, 1))
     batch = max(round((trials - coarse) / _MOST_STAGES), min(_BATCH, trials))
     if workers is None:
-        suited = int(min(trainings / _TRAININGS_EACH, trials / _TRIALS_EACH))
-        workers = min(max(suited, _FEWEST_WORKERS), _MOST_WORKERS)
+        suited = max(_WORKERS * trainings / _TRAININGS, _WORKERS + _WORKERS_EACH * (trainings - _TRAININGS))
+        fitting = int(min(suited, max(trials / _TRIALS_EACH, _WORKERS)))
+        workers = min(max(fitting, _FEWEST_WORKERS), _MOST_WORKERS)
     return Plan(budget, rungs, coarse, batch, trials, workers)
 
 

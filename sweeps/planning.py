@@ -70,6 +70,8 @@ def _search_lines(settings: Settings, asked: SearchSettings, done: int) -> list[
         f"  decided for {show_count(layout.workers, 'virtual worker')}: "
         f"{show_count(settings.slots, 'slot')} busy for {found.busy:.0%} of the time, if all epochs take as long",
     ]
+    if layout.workers < settings.slots:
+        lines.append(f"  more slots would be busy with `workers = {settings.slots}`, which learn later from each other")
     if asked.confirm:
         again = asked.confirm * CONFIRMATIONS
         lines.append(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import math
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from sweeps.space import Columns, Floats, Space, Value
 from workers.messages import Ints, identities
 
 _NEWS = 4  #: results after which it is asked anew what each trial may come to
+_LATE = 1.1  #: times the time of all work evenly shared: no later than that ends the last training, if it can
 _MAX_JUDGED = 1000  #: trials, the best ones, of which that is asked
 
 
@@ -248,13 +250,21 @@ class Search:
         self._fresh = list(rows)[::-1]
 
     def _completion(self, left: int) -> Job | None:
-        """The best unfinished trial, as far up as what is left will pay."""
+        """The best unfinished trial that ends with the others, as far up as it can; the best of all if none does."""
         self._completes = True
-        for row in self._waiting():
-            for target in self._plan.rungs[:0:-1]:
-                if 0 < target - self._aims[row] <= left:
-                    return self._going_on(row, target)
+        waiting, targets = self._waiting(), self._plan.rungs[:0:-1]
+        room = min(left, self._room(left)) if self._plan.together else 0
+        ending = ((row, target, room) for target in targets for row in waiting)
+        for row, target, most in chain(ending, ((row, target, left) for row in waiting for target in targets)):
+            if 0 < target - self._aims[row] <= most:
+                return self._going_on(row, target)
         return None
+
+    def _room(self, left: int) -> float:
+        """Ticks until a little after all workers would end, if they shared evenly what is left."""
+        free = self._plan.workers - len(self._running)
+        ends = sum(end for end, _, _ in self._running) + free * self._now
+        return _LATE * (ends + left) / self._plan.workers - self._now
 
     def _waiting(self) -> list[int]:
         """Rows of the trials that wait to go on, those first of which most is expected."""

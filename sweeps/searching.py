@@ -59,7 +59,7 @@ class Searching:
             objective: What is optimised.
             open_stage: Gives a stage that was decided its book.
         """
-        self.expected = plan.trials
+        self.expected = plan.begun
         self.books: dict[int, Book] = {}
         self.goals = Goals(plan.rungs[-1], {})
         self._search = search

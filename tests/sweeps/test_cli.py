@@ -130,6 +130,10 @@ def test_the_plan_of_a_search_names_its_looks_and_its_virtual_workers(call, tmp_
     whole = call("plan", file, "--set", "search.trainings=240").out
     assert "each is a full training" in whole
     assert "decided for 24 virtual workers: " in whole
+    assert "more slots would be busy" not in whole
+    few = call("plan", file, "--set", "search.trainings=5", "--set", "run.slots=6").out
+    assert "decided for 2 virtual workers: 6 slots busy for " in few
+    assert "more slots would be busy with `workers = 6`, which learn later from each other" in few
 
 
 def test_the_plans_first_configs_are_those_that_run(call, written):

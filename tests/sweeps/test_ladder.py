@@ -1,5 +1,7 @@
 """The layout of a search, from its budget."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,14 +35,14 @@ def test_a_trial_costs_its_first_rung_and_a_share_of_each_later_one():
 
 
 @pytest.mark.parametrize("trainings", [5, 20, 100])
-def test_a_rehearsal_begins_about_as_many_trials_as_planned_and_spends_the_budget(trainings):
+def test_a_rehearsal_begins_about_as_many_trials_as_expected_and_spends_the_budget(trainings):
     found = plan(trainings, 50, 7, workers=8)
     seen = rehearse(found, slots=1)
     assert seen.epochs <= found.budget
     assert seen.epochs > 0.97 * found.budget
     assert seen.busy == 1
-    assert seen.trials == pytest.approx(found.trials, rel=0.25)
-    assert seen.stages == pytest.approx(found.stages, abs=4)
+    assert found.begun <= seen.trials < 1.5 * found.begun
+    assert seen.stages == pytest.approx(found.stages, abs=3)
 
 
 def test_more_slots_take_less_time_for_the_same_work():
@@ -51,7 +53,7 @@ def test_more_slots_take_less_time_for_the_same_work():
 
 
 def test_a_larger_budget_is_decided_for_more_workers():
-    assert [plan(trainings, 50, 7).workers for trainings in (1, 20, 50, 100, 1000)] == [8, 8, 16, 32, 32]
+    assert [plan(trainings, 50, 7).workers for trainings in (1, 5, 10, 20, 35, 50, 1000)] == [2, 2, 4, 8, 20, 32, 32]
 
 
 def test_few_long_trials_are_decided_for_few_workers_so_that_they_can_learn_from_each_other():
@@ -69,13 +71,20 @@ def test_more_virtual_workers_keep_more_slots_busy():
     assert few.busy < 0.5 < 0.7 < many.busy
 
 
-@pytest.mark.parametrize(("trainings", "slots"), [(20, 8), (50, 16), (100, 32), (200, 32)])
-def test_as_many_slots_as_workers_are_kept_busy(trainings, slots):
-    assert rehearse(plan(trainings, 50, 7), slots).busy > 0.85
+@pytest.mark.parametrize(("trainings", "slots"), [(20, 8), (50, 8), (50, 32), (100, 8), (100, 32), (200, 32)])
+@pytest.mark.parametrize("parameters", [7, 12])
+def test_slots_are_kept_busy_to_the_end(trainings, slots, parameters):
+    assert rehearse(plan(trainings, 50, parameters), slots).busy > 0.9
+
+
+@pytest.mark.parametrize("workers", [8, 13, 32])
+def test_workers_without_time_for_more_than_a_training_each_do_not_end_together(workers):
+    assert not plan(1.4 * workers, 50, 7, workers).together
+    assert plan(1.6 * workers, 50, 7, workers).together
 
 
 @given(st.integers(1, 500), st.integers(1, 400), st.integers(1, 500))
 def test_what_is_kept_grows_with_the_workers_up_to_half_of_the_budget(trainings, epochs, workers):
     few, many = plan(trainings, epochs, 5, workers), plan(trainings, epochs, 5, workers + 1)
     assert few.kept <= many.kept <= many.budget / 2
-    assert few.kept >= 0.1 * few.budget or len(few.rungs) == 1
+    assert few.kept >= min(math.sqrt(trainings) * epochs, few.budget / 2) or len(few.rungs) == 1

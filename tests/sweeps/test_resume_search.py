@@ -22,7 +22,8 @@ TABLES = ("trials", "reports", "stages", "attempts")
 
 def searching(trainer="searched", **keys):
     """The keys of a small search: some twenty trials of at most nine epochs, some of which diverge or fail."""
-    written = sweep(space=SPACE, **keys) | {"train": f"{TRAINERS}:{trainer}", "search": {"trainings": 6, "epochs": 9}}
+    search = {"trainings": 6, "epochs": 9, "workers": 8}
+    written = sweep(space=SPACE, **keys) | {"train": f"{TRAINERS}:{trainer}", "search": search}
     del written["stage"]
     return written
 
