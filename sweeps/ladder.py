@@ -18,11 +18,10 @@ _LAST_STEP = 1.5  #: the last rung below the top leaves at least half of its own
 _COARSE = 5  #: trials per parameter that start before anything is known
 _BATCH = 8  #: trials of a later stage, or more where that would make more stages than
 _MOST_STAGES = 40
-_FEWEST_WORKERS, _MOST_WORKERS = 2, 32  #: virtual ones, of a search that does not say how many
-_WORKERS = 8  #: of a usual one, at
-_TRAININGS = 20  #: full trainings; a smaller budget has fewer in proportion, a larger one
-_WORKERS_EACH = 0.8  #: more for each further training
-_TRIALS_EACH = 10  #: but past the usual ones no more than one for so many trials
+_TRAININGS_EACH = 2.5  #: full trainings for each virtual worker of a search that does not say how many it has
+_FEWEST_WORKERS, _MOST_WORKERS = 2, 32
+_WORKERS = 8  #: of a usual one; past them
+_TRIALS_EACH = 10  #: no more than one for so many trials
 _MOST_COMPLETION = 0.5  #: share of the budget that is kept to complete the best trials
 _TIME_TO_COMPLETE = 1.5  #: full trainings for which each worker has time, where the last ones can end together
 
@@ -91,9 +90,8 @@ def plan(trainings: float, epochs: int, parameters: int, workers: int | None = N
     coarse = min(max(_COARSE * parameters, _BATCH), max(trials // 2, 1))
     batch = max(round((trials - coarse) / _MOST_STAGES), min(_BATCH, trials))
     if workers is None:
-        suited = max(_WORKERS * trainings / _TRAININGS, _WORKERS + _WORKERS_EACH * (trainings - _TRAININGS))
-        fitting = int(min(suited, max(trials / _TRIALS_EACH, _WORKERS)))
-        workers = min(max(fitting, _FEWEST_WORKERS), _MOST_WORKERS)
+        suited = min(trainings / _TRAININGS_EACH, max(trials / _TRIALS_EACH, _WORKERS))
+        workers = min(max(int(suited), _FEWEST_WORKERS), _MOST_WORKERS)
     return Plan(budget, rungs, coarse, batch, trials, workers)
 
 

@@ -53,7 +53,7 @@ def test_more_slots_take_less_time_for_the_same_work():
 
 
 def test_a_larger_budget_is_decided_for_more_workers():
-    assert [plan(trainings, 50, 7).workers for trainings in (1, 5, 10, 20, 35, 50, 1000)] == [2, 2, 4, 8, 20, 32, 32]
+    assert [plan(trainings, 50, 7).workers for trainings in (1, 5, 10, 20, 50, 1000)] == [2, 2, 4, 8, 20, 32]
 
 
 def test_few_long_trials_are_decided_for_few_workers_so_that_they_can_learn_from_each_other():
@@ -71,10 +71,16 @@ def test_more_virtual_workers_keep_more_slots_busy():
     assert few.busy < 0.5 < 0.7 < many.busy
 
 
-@pytest.mark.parametrize(("trainings", "slots"), [(20, 8), (50, 8), (50, 32), (100, 8), (100, 32), (200, 32)])
 @pytest.mark.parametrize("parameters", [7, 12])
+@pytest.mark.parametrize(("trainings", "slots"), [(20, 8), (50, 8), (100, 8), (100, 32), (200, 32)])
 def test_slots_are_kept_busy_to_the_end(trainings, slots, parameters):
     assert rehearse(plan(trainings, 50, parameters), slots).busy > 0.9
+
+
+@pytest.mark.parametrize("parameters", [7, 12])
+def test_so_are_more_slots_than_a_budget_has_workers_if_one_says_so(parameters):
+    assert rehearse(plan(50, 50, parameters), slots=32).busy < 0.7
+    assert rehearse(plan(50, 50, parameters, workers=32), slots=32).busy > 0.9
 
 
 @pytest.mark.parametrize("workers", [8, 13, 32])
