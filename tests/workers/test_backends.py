@@ -18,6 +18,7 @@ from dataclasses import replace
 import cloudpickle
 import numpy as np
 import pytest
+import threadpoolctl
 
 from sweeps.rules import BlowUp, NonFinite
 from workers import processes
@@ -350,6 +351,13 @@ def test_a_worker_has_the_threads_that_it_was_given(open_backend):
     events = run(backend, batch([0]))
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     assert [metric(events, name) for name in names] == [[3.0]] * 3
+
+
+def test_matrix_products_take_as_many_threads_as_were_given(open_backend):
+    with threadpoolctl.threadpool_limits(2):  # also where this process has more
+        backend = open_backend(work("pools", parameters=("x",), threads=1))
+        up(backend)
+        assert metric(run(backend, batch([0])), "threads") == [1.0]
 
 
 @apart

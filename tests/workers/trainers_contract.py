@@ -8,6 +8,7 @@ import sys
 import time
 
 import numpy as np
+import threadpoolctl
 
 HELD = "HELD_BY_THE_TRAINER"  #: environment variable: the file that a process of a trainer keeps open
 
@@ -74,6 +75,10 @@ def talks(word):
 
 def threads(x):
     return {name: int(os.environ[name]) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+
+
+def pools(x):
+    return {"threads": max(pool["num_threads"] for pool in threadpoolctl.threadpool_info())}
 
 
 def returns_data(x, *, data):
