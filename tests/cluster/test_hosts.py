@@ -162,7 +162,8 @@ def test_the_walk_gives_the_bytes_of_a_local_run(cluster):
     assert "ray rsync-down cluster.yaml '~/sweep-results/' runs/" in cluster.walk("submit")
     fetched = cluster.fetched("digits")
     assert contents(fetched) == contents(cluster.local("examples/digits.toml"))
-    assert set(attempts(fetched).host) == {"worker1", "worker2"}
+    # Never on the head; and of two that start, one may have done all these short trials before the other is up.
+    assert set(attempts(fetched).host) <= {"worker1", "worker2"}
 
 
 def test_a_machine_that_dies_costs_what_ran_on_it(cluster, own):
