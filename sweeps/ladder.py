@@ -20,8 +20,8 @@ _BATCH = 8  #: trials of a later stage, or more where that would make more stage
 _MOST_STAGES = 40
 _TRAININGS_EACH = 2.5  #: full trainings for each virtual worker of a search that does not say how many it has
 _FEWEST_WORKERS, _MOST_WORKERS = 2, 32
-_WORKERS = 8  #: of a usual one; past them
-_TRIALS_EACH = 10  #: no more than one for so many trials
+_WORKERS = 8  #: of a usual search
+_TRIALS_EACH = 10  #: for each virtual worker, where there are more than of a usual search
 _MOST_COMPLETION = 0.5  #: share of the budget that is kept to complete the best trials
 _TIME_TO_COMPLETE = 1.5  #: full trainings for which each worker has time, where the last ones can end together
 

@@ -24,8 +24,8 @@ from sweeps.space import Columns, Floats, Space, Value
 from workers.messages import Ints, identities
 
 _NEWS = 4  #: results after which it is asked anew what each trial may come to
-_LATE = 1.1  #: times the time of all work evenly shared: no later than that ends the last training, if it can
 _MAX_JUDGED = 1000  #: trials, the best ones, of which that is asked
+_LATE = 1.1  #: times the time of all work evenly shared: no later than that ends the last training, if it can
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,8 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import threadpool_limits
 
 from workers.messages import Batch, Event, Lost, Ready, Status, Work
 from workers.runner import Runner, Stopped
@@ -30,8 +29,10 @@ class Inline:
         """
         self._queue: deque[Batch] = deque()
         self._events: list[Event] = []
+        # The number of threads is in the last bits of what they add up, and a run's bytes do not say where it ran.
+        # A process of its own is told when it starts; this one has loaded its libraries, and the trainer may load more.
         self._threads = work.threads
-        with self._limited():
+        with threadpool_limits(self._threads):
             self._runner = Runner(0, work, self._events.append, stopping=stopping)
         self._announce()
 
@@ -43,7 +44,7 @@ class Inline:
         """What happened; runs the next batch when there is nothing to tell."""
         if not self._events and self._queue:
             try:
-                with self._limited():
+                with threadpool_limits(self._threads):
                     self._runner.run(self._queue.popleft())
             except Stopped:
                 self._runner.flush()
@@ -61,15 +62,6 @@ class Inline:
     def close(self) -> None:
         """Forget what is queued."""
         self._queue.clear()
-
-    def _limited(self) -> AbstractContextManager[object]:
-        """The threads of BLAS and OpenMP that a slot has, as long as it is entered.
-
-        Their number is in the last bits of what they add up, and a run's bytes do not depend on where it ran. A process
-        of its own is told when it starts; this one has loaded its libraries, and the trainer may load more.
-        """
-        limited: AbstractContextManager[object] = ThreadpoolController().limit(limits=self._threads)
-        return limited
 
     def _announce(self) -> None:
         self._events.append(Ready(0, socket.gethostname(), os.getpid()))

@@ -190,6 +190,7 @@ def test_a_machine_that_is_cut_off_costs_what_ran_on_it_and_one_that_is_back_tak
     assert contents(fetched) == own
     tried = attempts(fetched)
     assert set(tried[tried.outcome == "lost"].host) == {worker.name}
+    assert set(tried.host) == {"worker1", "worker2"}
     until(cluster.settled)
 
 

@@ -34,14 +34,14 @@ def test_a_trial_costs_its_first_rung_and_a_share_of_each_later_one():
     assert cost((9,)) == 9
 
 
-@pytest.mark.parametrize("trainings", [5, 20, 100])
-def test_a_rehearsal_begins_about_as_many_trials_as_expected_and_spends_the_budget(trainings):
+@pytest.mark.parametrize(("trainings", "more"), [(5, 0.45), (20, 0.15), (100, 0.05)])
+def test_a_rehearsal_begins_about_as_many_trials_as_expected_and_spends_the_budget(trainings, more):
     found = plan(trainings, 50, 7, workers=8)
     seen = rehearse(found, slots=1)
     assert seen.epochs <= found.budget
     assert seen.epochs > 0.97 * found.budget
     assert seen.busy == 1
-    assert found.begun <= seen.trials < 1.5 * found.begun
+    assert found.begun <= seen.trials < (1 + more) * found.begun
     assert seen.stages == pytest.approx(found.stages, abs=3)
 
 
@@ -67,8 +67,8 @@ def test_a_search_without_a_ladder_has_nothing_to_complete_and_spends_all_on_tri
 
 
 def test_more_virtual_workers_keep_more_slots_busy():
-    few, many = (rehearse(plan(50, 50, 7, workers), slots=32) for workers in (8, 48))
-    assert few.busy < 0.5 < 0.7 < many.busy
+    few, many = (rehearse(plan(50, 50, 7, workers), slots=32) for workers in (8, 64))
+    assert few.busy < 0.5 < 0.8 < many.busy
 
 
 @pytest.mark.parametrize("parameters", [7, 12])

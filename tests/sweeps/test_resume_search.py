@@ -3,7 +3,6 @@
 import pathlib
 import tempfile
 import time
-import tomllib
 
 import pandas as pd
 import pytest
@@ -121,7 +120,7 @@ def test_a_search_keeps_no_more_checkpoints_than_trials_that_may_go_on(tmp_path,
     there = pd.read_parquet(tmp_path / "x/reports").there
     newest = pd.read_parquet(tmp_path / "x/stages").trials.max()
     assert newest < len(pd.read_parquet(tmp_path / "x/trials")) / 2
-    workers = tomllib.loads((tmp_path / "x/sweep.toml").read_text("utf-8"))["search"]["workers"]
+    workers = written["search"]["workers"]
     assert there.max() <= 3 + newest + workers + 1  # and those that train on the virtual clock, and the best
     assert len(list((tmp_path / "x/checkpoints").iterdir())) == 1
 
