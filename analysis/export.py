@@ -109,6 +109,8 @@ def _wandb(frames: Frames, out: str) -> str:
     """One offline W&B run a trial, grouped by stage, for `wandb sync`."""
     import wandb
 
+    if wandb.setup().most_recent_active_run is not None:  # `init` would return it, and the trials be logged there
+        raise UsageError("a W&B run is active in this process: finish it, or export with `sweeps export`")
     folder, project = pathlib.Path(out), _run_name(frames)
     folder.mkdir(parents=True, exist_ok=True)
     quiet = wandb.Settings(silent=True, console="off", disable_git=True, save_code=False, x_disable_stats=True)
@@ -127,6 +129,7 @@ def _wandb(frames: Frames, out: str) -> str:
             opened.log({**metrics, "epoch": epoch}, step=epoch)
         opened.summary.update({**story.marks, f"best_{frames.objective.metric}": story.value})
         opened.finish(exit_code=int(story.status in FAILURES))
+    wandb.teardown()  # waits for W&B's process, which writes a run's file after `finish` has returned
     return f"wandb sync {folder}/wandb/offline-run-*"
 
 

@@ -125,6 +125,20 @@ def test_wandb_takes_every_offline_run_with_its_curve(run, told, tmp_path):
     assert all(f"run-mine-{name}.wandb" in dry.stdout + dry.stderr for name in told)
 
 
+@pytest.mark.slow
+def test_wandb_leaves_a_run_that_is_active_alone(run, tmp_path):
+    wandb = pytest.importorskip("wandb")
+    settings = wandb.Settings(silent=True, console="off", disable_git=True, x_disable_stats=True)
+    with wandb.init(mode="offline", dir=str(tmp_path), settings=settings) as active:
+        with pytest.raises(UsageError, match="a W&B run is active"):
+            export(run, "wandb", tmp_path / "wb")
+        active.log({"loss": 1.0})
+    wandb.teardown()
+    assert not (tmp_path / "wb").exists()
+    (path,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    assert b"loss" in path.read_bytes()
+
+
 @pytest.fixture(scope="module")
 def study(run, tmp_path_factory):
     optuna = pytest.importorskip("optuna")
