@@ -19,8 +19,9 @@ import numpy as np
 from replay import Task, names
 
 from sweeps.ladder import plan
+from sweeps.rehearsal import simulated
 from sweeps.search import Job, Search
-from sweeps.space import config_at
+from sweeps.space import Floats, config_at
 from workers.messages import place_of
 
 
@@ -40,14 +41,14 @@ class Clock:
         ideal: Least time in which its jobs could have been done.
         best: Best score.
         steps: (time, best score) each time that it became better.
-        decided: The jobs in the order in which they were decided.
+        trained: The jobs of a staged search.
     """
 
     def __init__(self) -> None:
         """Begin."""
         self.seconds, self.best = 0.0, np.inf
         self.steps: list[tuple[float, float]] = []
-        self.decided: list[Job] = []
+        self.trained: set[Job] = set()
         self.work: dict[object, float] = {}
         self.slots = 1
 
@@ -74,33 +75,23 @@ def staged(task: Task, trainings: int, seed: int, slots: int, workers: int) -> C
     clock = Clock()
     clock.slots = slots
     search = Search(task.space, plan(trainings, task.epochs, len(task.space.searched), workers), seed)
-    waiting: list[Job] = []
-    running: list[tuple[float, int, Job]] = []
-    taken: set[Job] = set()
-    now, begun = 0.0, 0
-    while not search.done:
-        new = search.due()
-        clock.decided += new
-        waiting += [job for job in new if job not in taken]
-        for job in (*waiting, *(job for job in search.sure() if job not in taken))[: slots - len(running)]:
-            taken.add(job)
-            config = _config(search, job)
-            seconds = task.seconds(job.id, config, job.start, job.epochs)
-            clock.work[job.id] = clock.work.get(job.id, 0.0) + seconds
-            heapq.heappush(running, (now + seconds, begun, job))
-            begun += 1
-        waiting = [job for job in waiting if job not in taken]
-        if running:
-            now, _, job = heapq.heappop(running)
-            curve = task.curve(job.id, _config(search, job), 0, job.epochs)
-            clock.saw(now, float(curve.min()))
-            search.tell(job.id, curve, False)
+
+    def config(job: Job) -> dict[str, float]:
+        stage, index = place_of(job.id)
+        return config_at(search.stages[stage].columns, index)
+
+    def seconds(job: Job) -> float:
+        took = task.seconds(job.id, config(job), job.start, job.epochs)
+        clock.work[job.id] = clock.work.get(job.id, 0.0) + took
+        return took
+
+    def curve(job: Job) -> Floats:
+        return task.curve(job.id, config(job), 0, job.epochs)
+
+    for now, job in simulated(search, slots, seconds, curve):
+        clock.trained.add(job)
+        clock.saw(now, float(curve(job).min()))
     return clock
-
-
-def _config(search: Search, job: Job) -> dict[str, float]:
-    stage, index = place_of(job.id)
-    return config_at(search.stages[stage].columns, index)
 
 
 def asha(task: Task, trainings: int, seed: int, slots: int) -> Clock:
@@ -207,7 +198,7 @@ def main() -> None:
         runs = {w: [staged(task, asked.trainings, seed, w, workers) for task, seed in cases] for w in slots}
         first = runs[slots[0]]
         for w in slots:
-            assert all(a.decided == b.decided for a, b in zip(runs[w], first, strict=True))  # the same at any slots
+            assert all(a.trained == b.trained for a, b in zip(runs[w], first, strict=True))  # the same at any slots
             speeds = [clock.ideal / clock.seconds for clock in runs[w]]
             line = f"workers {workers:>3}  slots {w:>3}  speed {np.mean(speeds):4.0%} ({min(speeds):4.0%})"
             line += f"  regret {regret(runs[w]):5.1f}"

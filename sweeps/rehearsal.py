@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from sweeps.ladder import Plan
 from sweeps.search import Job, Search
-from sweeps.space import Space
+from sweeps.space import Floats, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +36,38 @@ def rehearse(plan: Plan, slots: int) -> Rehearsal:
     """The outcome of a plan on so many slots; scores are random numbers, always the same."""
     search = Search(Space({}), plan, 0)
     scores = np.random.Generator(np.random.Philox(0))
+    ended = list(simulated(search, slots, _epochs, lambda job: np.full(job.epochs, scores.random())))
+    length, epochs = int(ended[-1][0]), sum(_epochs(job) for _, job in ended)
+    trials = sum(job.start == 0 for _, job in ended)
+    return Rehearsal(trials, len(search.stages), epochs, length, epochs / (slots * length))
+
+
+def simulated(
+    search: Search, slots: int, seconds: Callable[[Job], float], curve: Callable[[Job], Floats]
+) -> Iterator[tuple[float, Job]]:
+    """Each job of a search with the time of its end, in the order of these, on so many slots that are never late.
+
+    Args:
+        search: It is told the curves, each at the end of its job.
+        slots: Jobs that train at the same time; what is due comes before what is only sure to come.
+        seconds: How long a job takes.
+        curve: The scores of a job's trial, from the trial's first epoch to the job's last.
+    """
     waiting: list[Job] = []
-    running: list[tuple[int, int, Job]] = []
+    running: list[tuple[float, int, Job]] = []
     taken: set[Job] = set()
-    now = begun = trials = epochs = 0
+    now = 0.0
     while not search.done:
         waiting += [job for job in search.due() if job not in taken]
         for job in (*waiting, *(job for job in search.sure() if job not in taken))[: slots - len(running)]:
+            heapq.heappush(running, (now + seconds(job), len(taken), job))
             taken.add(job)
-            heapq.heappush(running, (now + job.epochs - job.start, begun, job))
-            begun, trials, epochs = begun + 1, trials + (job.start == 0), epochs + job.epochs - job.start
         waiting = [job for job in waiting if job not in taken]
         if running:
             now, _, job = heapq.heappop(running)
-            search.tell(job.id, np.broadcast_to(scores.random(), job.epochs), False)
-    return Rehearsal(trials, len(search.stages), epochs, now, epochs / (slots * now))
+            search.tell(job.id, curve(job), False)
+            yield now, job
+
+
+def _epochs(job: Job) -> int:
+    return job.epochs - job.start
