@@ -43,6 +43,8 @@ class Searching:
 
     Attributes:
         expected: About how many trials there will be.
+        trained: Epochs that were trained since it began; those that are stored are not among them.
+        left: Epochs of its budget that no trial has trained yet.
         books: The stages decided so far.
         goals: How far the trials that were handed out are trained.
     """
@@ -60,6 +62,7 @@ class Searching:
             open_stage: Gives a stage that was decided its book.
         """
         self.expected = plan.begun
+        self.trained, self.left = 0, plan.budget
         self.books: dict[int, Book] = {}
         self.goals = Goals(plan.rungs[-1], {})
         self._search = search
@@ -105,10 +108,12 @@ class Searching:
         before = self._scores.get(trial, np.empty(0))[:start]
         scores = np.concatenate([before, self._objective.scores(values)])
         self._scores[trial] = scores
+        self.trained += len(values)
         self._tell(trial, scores, start, epochs, completed)
 
     def _tell(self, trial: int, scores: Floats, start: int, epochs: int, completed: bool) -> None:
         """Tell the search of an end; one that is no result of the training is an infinite last score."""
+        self.left -= len(scores) - start
         if not completed:
             scores = np.append(scores[: max(start, len(scores) - 1)], np.inf)
         self._search.tell(trial, scores, not completed or len(scores) < epochs)

@@ -71,18 +71,18 @@ class Snapshot:
     hint: str | None
 
 
-def together(stages: Sequence[Snapshot], newest: Snapshot, expected: int) -> Snapshot:
+def together(stages: Sequence[Snapshot], newest: Snapshot, expected: int, eta_s: float | None) -> Snapshot:
     """How a search stands whose stages run side by side.
 
     Args:
         stages: All of them.
         newest: The one that began last.
         expected: About how many trials there will be.
+        eta_s: Seconds until the search ends: its last trials train longer than the rate of the first ones tells.
     """
     counts: Counter[str] = Counter()
     for stage in stages:
         counts.update(stage.counts)
     done, rate = sum(counts.values()), sum(stage.rate for stage in stages)
     total = max(expected, done + newest.running)
-    eta_s = (total - done) / rate if rate > 0 else None
     return replace(newest, stage="search", counts=dict(counts), total=total, rate=rate, eta_s=eta_s)

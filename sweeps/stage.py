@@ -77,9 +77,13 @@ class Agenda(Protocol):
 
     Attributes:
         expected: About how many trials it will come to.
+        trained: Epochs that were trained since it began.
+        left: Epochs that it has still to spend.
     """
 
     expected: int
+    trained: int
+    left: int
 
     @property
     def open(self) -> Collection[int]:
@@ -151,7 +155,7 @@ class StageRun:
         self._schedule = Schedule(pending, self._settings.run.retries, self._slots.batches, self._tries(pending))
         self._ran: set[int] = set()  # trials that have ended in this run and may go on, where there is an agenda
         self._best = self._shown.monitor.best
-        self._stored_s = self._shown_s = self._elapsed_s()
+        self._began_s = self._stored_s = self._shown_s = self._elapsed_s()
         self._show(now=True)
         try:
             while not self._schedule.done:
@@ -348,6 +352,13 @@ class StageRun:
             snapshot = monitor.snapshot(clock, running, slots)
             if self._agenda is not None:
                 others = [book.monitor.snapshot(clock, running, slots) for book in self._books.values()]
-                snapshot = together(others, snapshot, 0 if self._schedule.done else self._agenda.expected)
+                snapshot = together(others, snapshot, *self._outlook(self._agenda, clock))
             self._view.update(snapshot)
             self._shown_s = clock
+
+    def _outlook(self, agenda: Agenda, now_s: float) -> tuple[int, float | None]:
+        """About how many trials an agenda will come to, and seconds until it ends; None while nobody can tell."""
+        if self._schedule.done:
+            return 0, 0.0
+        took_s = now_s - self._began_s
+        return agenda.expected, took_s * agenda.left / agenda.trained if agenda.trained else None

@@ -1,8 +1,12 @@
 """A search on real slots: what it hands out, whenever what was handed out ends."""
 
+import pathlib
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+import sweeps
 from sweeps.ladder import plan
 from sweeps.search import Search
 from sweeps.searching import Searching
@@ -36,6 +40,8 @@ def trained(slots, next_to_end):
         running += agenda.due(slots - len(running)).tolist()
         if not running:
             assert search.done
+            assert agenda.trained + agenda.left == LAYOUT.budget
+            assert 0 <= agenda.left < LAYOUT.rungs[-1]
             return jobs
         trial = running.pop(next_to_end(len(running)))
         start, epochs = agenda.goals.others[trial]
@@ -49,3 +55,43 @@ def trained(slots, next_to_end):
 @pytest.mark.parametrize("next_to_end", [lambda running: 0, lambda running: running - 1], ids=["first", "last"])
 def test_what_is_trained_does_not_depend_on_slots_nor_on_what_ends_first(slots, next_to_end):
     assert trained(slots, next_to_end) == trained(1, lambda running: 0)
+
+
+class Watched:
+    """A view that remembers."""
+
+    def __init__(self):
+        self.seen = []
+
+    def update(self, snapshot):
+        self.seen.append(snapshot)
+
+    def say(self, text):
+        """Nothing is said of it here."""
+
+    def close(self):
+        """There is nothing to leave clean."""
+
+
+CLOCK = SimpleNamespace(now=0.0)
+
+
+def ticking(lr, epochs, checkpoint):
+    state = pathlib.Path(checkpoint, "epochs")
+    for epoch in range(int(state.read_text()) if state.exists() else 0, epochs):
+        CLOCK.now += 1.0
+        state.write_text(str(epoch + 1))
+        yield {"loss": lr + 1.0 / (epoch + 1)}
+
+
+def test_a_search_knows_from_its_first_trials_when_it_will_end_though_its_last_ones_train_longer(tmp_path, monkeypatch):
+    watched = Watched()
+    monkeypatch.setattr("sweeps.driver.time", SimpleNamespace(monotonic=lambda: CLOCK.now))
+    monkeypatch.setattr("sweeps.api._view", lambda: watched)
+    settings = {"trainings": 10, "epochs": 27}
+    keys = {"space": {"lr": {"log": [1e-4, 1e-1]}}, "search": settings, "metric": "loss", "mode": "min"}
+    sweeps.run(ticking, **keys, backend="inline", slots=1, out=tmp_path)
+    assert watched.seen[-1].eta_s == 0.0
+    told = [each.elapsed_s + each.eta_s for each in watched.seen[:-1] if each.elapsed_s > 27]
+    assert len(told) > 40
+    assert told == pytest.approx([270] * len(told), rel=0.05)
