@@ -26,9 +26,9 @@ from workers.demand import Demand
 from workers.luggage import luggage, portable, project_root
 from workers.messages import Batch, Broken, Event, Lost, Ready, Remark, Results, Status, Work
 from workers.slot import Slot
-from workers.supervisor import PATIENCE_S, Supervisor
+from workers.supervisor import Supervisor
 
-GRACE_S = 6.0  #: between asking a slot to stop and killing its actor: the supervisor's own grace, and an answer
+GRACE_S = 6.0  #: for a slot to stop or close before its actor is killed: the grace of its supervisor, and an answer
 IDLE_S = 5.0  #: an actor without work is let go after this, so that a cluster can shrink
 GROWTH_S = 2.0  #: how often it is looked whether nodes have joined
 KNOCK_S = 10.0  #: for a cluster to answer
@@ -123,7 +123,7 @@ class Actors:
         slots, self._slots = self._slots, {}
         closing = [held.actor.close.remote() for held in slots.values() if held.actor is not None and held.up]
         if closing and ray.is_initialized():
-            ray.wait(closing, num_returns=len(closing), timeout=3 * PATIENCE_S)
+            ray.wait(closing, num_returns=len(closing), timeout=GRACE_S)
         ray.shutdown()
 
     def _extend(self, slots: int) -> None:

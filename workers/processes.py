@@ -27,7 +27,7 @@ from workers.channel import Channel
 from workers.gpus import environment, present
 from workers.messages import Batch, Broken, Event, Lost, Ready, Results, Status, Work
 
-GRACE_S = 3.0  #: between being asked to stop and being killed
+GRACE_S = 3.0  #: between being asked to stop, or hung up on, and being killed
 OVERTIME_S = 1.0  #: past the time-out, before a trial that does not report is killed
 _DUMP_S = 0.3  #: between asking for the Python stack and killing
 _EXIT_S = 0.5  #: for a worker that has hung up to exit
@@ -113,12 +113,12 @@ class Processes:
                 worker.process.send_signal(signal.SIGTERM)
 
     def close(self) -> None:
-        """Hang up, give idle workers a moment for their own clean-up, kill what is left."""
+        """Hang up, give idle workers their grace for their own clean-up, such as a logger's, kill what is left."""
         workers, self._workers = list(self._workers.values()), {}
         for worker in workers:
             self._selector.unregister(worker.channel)
             worker.channel.close()
-        deadline = time.monotonic() + 1.0
+        deadline = time.monotonic() + GRACE_S
         for worker in workers:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.process.wait(max(0.0, deadline - time.monotonic()))

@@ -460,6 +460,16 @@ def test_close_leaves_no_process_behind(open_backend, deed):
             os.kill(ready[slot].pid, 0)
 
 
+@apart
+@pytest.mark.slow
+def test_close_lets_workers_end_their_own_business(open_backend, tmp_path):
+    backend = open_backend(work("tidies_up", parameters=("file",)))
+    up(backend)
+    assert ends(run(backend, batch([str(tmp_path / "tidy")]))) == [(0, Status.COMPLETED)]
+    backend.close()
+    assert (tmp_path / "tidy").exists()
+
+
 @local
 def test_close_does_not_wait_for_workers_that_are_not_up_yet(open_backend):
     open_backend(work(), 2).close()
