@@ -27,9 +27,10 @@ from workers.channel import Channel
 from workers.gpus import environment, present
 from workers.messages import Batch, Broken, Event, Lost, Ready, Results, Status, Work
 
-GRACE_S = 3.0  #: between being asked to stop, or hung up on, and being killed
+GRACE_S = 3.0  #: between being asked to stop, or hung up on while idle, and being killed
 OVERTIME_S = 1.0  #: past the time-out, before a trial that does not report is killed
 _DUMP_S = 0.3  #: between asking for the Python stack and killing
+_MOMENT_S = 1.0  #: between being hung up on while busy and being killed
 _EXIT_S = 0.5  #: for a worker that has hung up to exit
 _TICK_S = 0.1  #: how often clocks and dead processes are looked at
 NATIVE_LIMIT = 4 << 20  #: bytes that a worker may write past Python before they are dropped
@@ -69,6 +70,11 @@ class _Worker:
     kill_at: float = math.inf  # monotonic clock
     dumped: bool = False
     late: tuple[int, float] | None = None  # the beat of the trial that it is killed for: it took too long
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is up and trains nothing."""
+        return self.ready and self.beat.read()[0] < 0
 
 
 class Processes:
@@ -113,13 +119,17 @@ class Processes:
                 worker.process.send_signal(signal.SIGTERM)
 
     def close(self) -> None:
-        """Hang up, give idle workers their grace for their own clean-up, such as a logger's, kill what is left."""
+        """Hang up, give idle workers their grace for their own clean-up, such as a logger's, kill what is left.
+
+        What still trains or loads is not to be waited for, but it may be about to end.
+        """
         workers, self._workers = list(self._workers.values()), {}
         for worker in workers:
             self._selector.unregister(worker.channel)
             worker.channel.close()
-        deadline = time.monotonic() + GRACE_S
+        began = time.monotonic()
         for worker in workers:
+            deadline = began + (GRACE_S if worker.idle else _MOMENT_S)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.process.wait(max(0.0, deadline - time.monotonic()))
             _kill_group(worker.process)
