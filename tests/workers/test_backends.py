@@ -460,7 +460,7 @@ def test_close_leaves_no_process_behind(open_backend, deed):
             os.kill(ready[slot].pid, 0)
 
 
-@apart
+@local
 @pytest.mark.slow
 def test_close_lets_workers_end_their_own_business(open_backend, tmp_path):
     backend = open_backend(work("tidies_up", parameters=("file",)))
