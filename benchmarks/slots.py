@@ -12,6 +12,7 @@ import argparse
 import heapq
 import os
 from collections.abc import Iterator
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy is imported
 
@@ -41,14 +42,14 @@ class Clock:
         ideal: Least time in which its jobs could have been done.
         best: Best score.
         steps: (time, best score) each time that it became better.
-        trained: The jobs of a staged search.
+        decided: The jobs in the order in which they were decided.
     """
 
     def __init__(self) -> None:
         """Begin."""
         self.seconds, self.best = 0.0, np.inf
         self.steps: list[tuple[float, float]] = []
-        self.trained: set[Job] = set()
+        self.decided: list[Job] = []
         self.work: dict[object, float] = {}
         self.slots = 1
 
@@ -69,12 +70,27 @@ class Clock:
             self.steps.append((time, score))
 
 
+class Recorded(Search):
+    """A search that remembers what it decided, in that order."""
+
+    def __init__(self, *asked: Any) -> None:
+        """Begin."""
+        super().__init__(*asked)
+        self.decided: list[Job] = []
+
+    def due(self) -> list[Job]:
+        """What was decided since the last time."""
+        jobs = super().due()
+        self.decided += jobs
+        return jobs
+
+
 def staged(task: Task, trainings: int, seed: int, slots: int, workers: int) -> Clock:
     """The staged search on slots, results told in the order in which they come."""
     task.begin()
     clock = Clock()
     clock.slots = slots
-    search = Search(task.space, plan(trainings, task.epochs, len(task.space.searched), workers), seed)
+    search = Recorded(task.space, plan(trainings, task.epochs, len(task.space.searched), workers), seed)
 
     def config(job: Job) -> dict[str, float]:
         stage, index = place_of(job.id)
@@ -88,9 +104,9 @@ def staged(task: Task, trainings: int, seed: int, slots: int, workers: int) -> C
     def curve(job: Job) -> Floats:
         return task.curve(job.id, config(job), 0, job.epochs)
 
-    for now, job in simulated(search, slots, seconds, curve):
-        clock.trained.add(job)
-        clock.saw(now, float(curve(job).min()))
+    for now, _, scores in simulated(search, slots, seconds, curve):
+        clock.saw(now, float(scores.min()))
+    clock.decided = search.decided
     return clock
 
 
@@ -198,7 +214,7 @@ def main() -> None:
         runs = {w: [staged(task, asked.trainings, seed, w, workers) for task, seed in cases] for w in slots}
         first = runs[slots[0]]
         for w in slots:
-            assert all(a.trained == b.trained for a, b in zip(runs[w], first, strict=True))  # the same at any slots
+            assert all(a.decided == b.decided for a, b in zip(runs[w], first, strict=True))  # the same at any slots
             speeds = [clock.ideal / clock.seconds for clock in runs[w]]
             line = f"workers {workers:>3}  slots {w:>3}  speed {np.mean(speeds):4.0%} ({min(speeds):4.0%})"
             line += f"  regret {regret(runs[w]):5.1f}"

@@ -37,15 +37,15 @@ def rehearse(plan: Plan, slots: int) -> Rehearsal:
     search = Search(Space({}), plan, 0)
     scores = np.random.Generator(np.random.Philox(0))
     ended = list(simulated(search, slots, _epochs, lambda job: np.full(job.epochs, scores.random())))
-    length, epochs = int(ended[-1][0]), sum(_epochs(job) for _, job in ended)
-    trials = sum(job.start == 0 for _, job in ended)
+    length, epochs = int(ended[-1][0]), sum(_epochs(job) for _, job, _ in ended)
+    trials = sum(job.start == 0 for _, job, _ in ended)
     return Rehearsal(trials, len(search.stages), epochs, length, epochs / (slots * length))
 
 
 def simulated(
     search: Search, slots: int, seconds: Callable[[Job], float], curve: Callable[[Job], Floats]
-) -> Iterator[tuple[float, Job]]:
-    """Each job of a search with the time of its end, in the order of these, on so many slots that are never late.
+) -> Iterator[tuple[float, Job, Floats]]:
+    """Each job of a search with the time of its end, in the order of these, on so many slots, and with its curve.
 
     Args:
         search: It is told the curves, each at the end of its job.
@@ -65,8 +65,9 @@ def simulated(
         waiting = [job for job in waiting if job not in taken]
         if running:
             now, _, job = heapq.heappop(running)
-            search.tell(job.id, curve(job), False)
-            yield now, job
+            found = curve(job)
+            search.tell(job.id, found, False)
+            yield now, job, found
 
 
 def _epochs(job: Job) -> int:
