@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from simulation.runs import Silent
 
 import sweeps
 from sweeps.ladder import plan
@@ -57,7 +58,7 @@ def test_what_is_trained_does_not_depend_on_slots_nor_on_what_ends_first(slots, 
     assert trained(slots, next_to_end) == trained(1, lambda running: 0)
 
 
-class Watched:
+class Watched(Silent):
     """A view that remembers."""
 
     def __init__(self):
@@ -65,12 +66,6 @@ class Watched:
 
     def update(self, snapshot):
         self.seen.append(snapshot)
-
-    def say(self, text):
-        """Nothing is said of it here."""
-
-    def close(self):
-        """There is nothing to leave clean."""
 
 
 CLOCK = SimpleNamespace(now=0.0)
